@@ -1,0 +1,156 @@
+"""What can be seen of people, and by whom."""
+
+from collections.abc import Collection
+from datetime import datetime
+from typing import Any, Literal
+
+import msgspec
+
+from domain import db
+from domain.accounts.rules import Viewer
+from domain.clock import stamp
+from domain.errors import NotFound
+from domain.ids import UserID
+
+Following = Literal["none", "pending", "active"]
+
+
+class UserRef(msgspec.Struct, frozen=True):
+    """A person, as far as a list shows them."""
+
+    id: UserID
+    username: str
+    display_name: str | None
+    avatar_url: str | None
+
+
+class UserCounters(msgspec.Struct, frozen=True):
+    """How many follow them, how many they follow, how much they posted."""
+
+    followers: int = 0
+    following: int = 0
+    posts: int = 0
+
+
+class Relation(msgspec.Struct, frozen=True):
+    """What the viewer and somebody else are to each other."""
+
+    following: Following = "none"
+    followed_by: Following = "none"
+    blocked: bool = False
+    muted: bool = False
+
+
+class User(UserRef, frozen=True, kw_only=True):
+    """A profile as a viewer sees it; `relation` is null for oneself."""
+
+    bio: str | None
+    city: str | None
+    location: dict[str, Any] | None
+    institutions: list[Any]
+    websites: list[str]
+    privacy_level: Literal["public", "followers", "private"]
+    counters: UserCounters
+    career_level: dict[str, Any] | None = None
+    featured_badges: list[Any] = []
+    relation: Relation | None
+    created_at: str
+
+
+class Me(User, frozen=True, kw_only=True):
+    """One's own profile, with what nobody else sees."""
+
+    email: str
+    email_verified: bool
+    role: str
+    preferences: dict[str, Any]
+
+
+class UserNotFound(NotFound):
+    """There is no such user, or you may not see them."""
+
+
+# $1 is the viewer.
+_READ_USER = """
+SELECT u.id, u.username, u.display_name, u.avatar_url, u.privacy_level, u.created_at, p.bio, p.city, p.location,
+    p.institutions, p.websites, coalesce(c.followers, 0) AS followers, coalesce(c.following, 0) AS following,
+    coalesce(c.posts, 0) AS posts
+FROM visible_users($1) u JOIN profiles p ON p.user_id = u.id LEFT JOIN user_counts c ON c.user_id = u.id
+"""
+
+READ_USER = _READ_USER + "WHERE u.id = $2"
+
+READ_USER_NAMED = _READ_USER + "WHERE lower(u.username) = lower($2)"
+
+READ_PRIVATE = """
+SELECT c.email, c.email_verified, u.role, p.preferences
+FROM users u JOIN credentials c ON c.user_id = u.id JOIN profiles p ON p.user_id = u.id WHERE u.id = $1
+"""
+
+VISIBLE_USERS = "SELECT id FROM visible_users($1) WHERE id = ANY($2::uuid[])"
+
+
+async def read_user(viewer: Viewer, user_id: UserID) -> User:
+    """A profile. Raises UserNotFound."""
+    return _user(viewer, await db.fetchrow(READ_USER, viewer.id, user_id))
+
+
+async def read_user_named(viewer: Viewer, username: str) -> User:
+    """A profile by its username, in whatever case. Raises UserNotFound."""
+    if "\0" in username:
+        raise UserNotFound
+    return _user(viewer, await db.fetchrow(READ_USER_NAMED, viewer.id, username))
+
+
+async def read_me(viewer: Viewer) -> Me:
+    """The viewer's own profile. Raises UserNotFound when the account is gone."""
+    user = await read_user(viewer, viewer.id)
+    private = await db.fetchrow(READ_PRIVATE, viewer.id)
+    if private is None:
+        raise UserNotFound
+    return Me(
+        **msgspec.structs.asdict(user),
+        email=private["email"],
+        email_verified=private["email_verified"],
+        role=private["role"],
+        preferences=msgspec.json.decode(private["preferences"], type=dict[str, Any]),
+    )
+
+
+async def visible_users(viewer: Viewer, user_ids: Collection[UserID]) -> set[UserID]:
+    """Which of these users the viewer may see."""
+    return {row["id"] for row in await db.fetch(VISIBLE_USERS, viewer.id, list(user_ids))}
+
+
+def _user(viewer: Viewer, row: db.Row | None) -> User:
+    if row is None:
+        raise UserNotFound
+    location = row["location"]
+    return User(
+        id=row["id"],
+        username=row["username"],
+        display_name=row["display_name"],
+        avatar_url=row["avatar_url"],
+        bio=row["bio"],
+        city=row["city"],
+        location=None if location is None else msgspec.json.decode(location, type=dict[str, Any]),
+        institutions=msgspec.json.decode(row["institutions"], type=list[Any]),
+        websites=msgspec.json.decode(row["websites"], type=list[str]),
+        privacy_level=row["privacy_level"],
+        counters=UserCounters(row["followers"], row["following"], row["posts"]),
+        relation=None if row["id"] == viewer.id else Relation(),
+        created_at=stamp(row["created_at"]),
+    )
+
+
+ADD_USER = """
+WITH new_user AS (
+    INSERT INTO users (id, username, display_name, created_at, updated_at) VALUES ($1, $2, $3, $4, $4)
+)
+INSERT INTO profiles (user_id) VALUES ($1)
+"""  # the key between the tables is checked when the statement ends
+
+
+async def add_user(user_id: UserID, username: str, display_name: str | None, time: datetime) -> None:
+    """A user with an empty profile. Raises asyncpg.UniqueViolationError of `users_username`."""
+    await db.execute(ADD_USER, user_id, username, display_name, time)

@@ -1,0 +1,86 @@
+"""What follows from what, on one page: which derived feature folds which events, and how a batch is folded."""
+
+from collections.abc import Awaitable, Callable, Sequence
+from typing import NamedTuple
+
+import asyncpg
+
+from domain import db, eventlog
+from domain.counters import actions as counters
+from domain.eventlog import Event, Logged, Position
+
+
+class Consequence(NamedTuple):
+    """A derived feature: its cursor's name, the events it folds, and the handler that takes a whole batch."""
+
+    feature: str
+    of: tuple[type[Event], ...]
+    handler: Callable[[Sequence[Logged]], Awaitable[None]]
+
+
+PAGE = (Consequence("counters", counters.FOLDED, counters.fold),)
+
+
+class Superseded(Exception):
+    """Another leader has moved the cursor."""
+
+
+# A failure of the machinery is tried again; any other is the handler's own, and its event is parked.
+MACHINERY = (
+    OSError,
+    TimeoutError,
+    asyncpg.InterfaceError,
+    asyncpg.PostgresConnectionError,
+    asyncpg.OperatorInterventionError,
+    asyncpg.InsufficientResourcesError,
+    asyncpg.TransactionRollbackError,
+    Superseded,
+)
+
+PARK = """
+INSERT INTO event_failures (feature, seq, type, data, error) VALUES ($1, $2, $3, $4, $5)
+ON CONFLICT (feature, seq) DO UPDATE SET error = excluded.error, at = clock_timestamp()
+"""
+
+
+async def fold(consequence: Consequence, events: Sequence[Logged], old: Position, new: Position) -> int:
+    """Handle events and move the cursor, in one transaction; how many events had to be parked.
+
+    A batch that fails is halved down to the events that fail, which are parked with their error.
+    Raises Superseded, or what the database raises, and then nothing has changed.
+    """
+    wanted = [event for event in events if event.type in {kind.type for kind in consequence.of}]
+    try:
+        async with db.transaction():
+            await _move(consequence, old, new)
+            if wanted:
+                await consequence.handler(wanted)
+    except MACHINERY:
+        raise
+    except Exception:  # noqa: BLE001 # whatever a handler raises must not stop all that follows
+        async with db.transaction():
+            await _move(consequence, old, new)
+            return await _halve(consequence, wanted)
+    return 0
+
+
+async def _move(consequence: Consequence, old: Position, new: Position) -> None:
+    if not await eventlog.move(consequence.feature, old, new):
+        raise Superseded(consequence.feature)
+
+
+async def _halve(consequence: Consequence, events: Sequence[Logged]) -> int:
+    try:
+        async with db.savepoint():
+            await consequence.handler(events)
+    except MACHINERY:
+        raise
+    except Exception as failure:  # noqa: BLE001 # as above
+        if len(events) > 1:
+            middle = len(events) // 2
+            return await _halve(consequence, events[:middle]) + await _halve(consequence, events[middle:])
+        (event,) = events
+        reason = f"{type(failure).__name__}: {failure}"
+        await db.execute(PARK, consequence.feature, event.seq, event.type, event.data, reason)
+        return 1
+    return 0

@@ -1,0 +1,26 @@
+"""The counts that clients hear: absolute, so that the newest is enough."""
+
+from typing import ClassVar
+
+from domain.eventlog import Delivery, Event
+
+
+class PostCounters(Event, frozen=True, kw_only=True):
+    """A post's counts."""
+
+    type: ClassVar[str] = "post.counters"
+    delivery: ClassVar[Delivery] = "state"
+    likes: int
+    reactions: dict[str, int]
+    comments: int
+    shares: int
+
+
+class UserCounters(Event, frozen=True, kw_only=True):
+    """A user's counts."""
+
+    type: ClassVar[str] = "user.counters"
+    delivery: ClassVar[Delivery] = "state"
+    followers: int
+    following: int
+    posts: int

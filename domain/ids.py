@@ -1,0 +1,15 @@
+"""Ids are UUIDv7: they sort by the time they were made, so indexes grow at one end."""
+
+from typing import NewType
+from uuid import UUID
+
+from uuid_utils.compat import uuid7
+
+UserID = NewType("UserID", UUID)
+SessionID = NewType("SessionID", UUID)
+PostID = NewType("PostID", UUID)
+
+
+def new_id() -> UUID:
+    """A fresh UUIDv7 (RFC 9562)."""
+    return uuid7()

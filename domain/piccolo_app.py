@@ -1,0 +1,19 @@
+"""Potluck as one Piccolo app: its tables and where its migrations are."""
+
+from pathlib import Path
+
+from piccolo.conf.apps import AppConfig, table_finder
+
+APP_CONFIG = AppConfig(
+    app_name="potluck",
+    migrations_folder_path=str(Path(__file__).parent.parent / "migrations"),
+    table_classes=table_finder(
+        [
+            "domain.accounts.tables",
+            "domain.sessions.tables",
+            "domain.posts.tables",
+            "domain.reactions.tables",
+            "domain.counters.tables",
+        ]
+    ),
+)

@@ -1,0 +1,125 @@
+"""What authors do with their posts."""
+
+from typing import TypeVar
+
+import msgspec
+from msgspec import UNSET, UnsetType
+
+from domain import db, topics
+from domain.accounts.rules import Viewer
+from domain.clock import now
+from domain.db import transaction
+from domain.errors import Forbidden, Invalid
+from domain.eventlog import emit
+from domain.ids import PostID, new_id
+from domain.posts.events import PostDeleted, PostEdited, PostPublished
+from domain.posts.queries import Location, Post, Subject, read_post
+from domain.posts.rules import Content, ImageUrl, PostType, Title, Visibility
+
+T = TypeVar("T")
+
+
+class NewPost(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
+    """A post to be."""
+
+    content: Content
+    title: Title | None = None
+    post_type: PostType = "daily"
+    image_url: ImageUrl | None = None
+    visibility: Visibility = "public"
+    subject: Subject | None = None
+    location: Location | None = None
+
+
+class PostChanges(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
+    """What an author changes; what is left out stays."""
+
+    content: Content | UnsetType = UNSET
+    title: Title | UnsetType | None = UNSET
+    post_type: PostType | UnsetType = UNSET
+    image_url: ImageUrl | UnsetType | None = UNSET
+    subject: Subject | UnsetType | None = UNSET
+    location: Location | UnsetType | None = UNSET
+
+
+class NotYourPost(Forbidden):
+    """Only its author may change a post."""
+
+
+class NothingToChange(Invalid):
+    """Name at least one field to change."""
+
+
+ADD_POST = """
+INSERT INTO posts (id, author_id, title, content, post_type, image_url, visibility, subject, location, created_at)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)
+"""
+
+CHANGE_POST = """
+UPDATE posts SET
+    content = CASE WHEN 'content' = ANY($3) THEN $4 ELSE content END,
+    title = CASE WHEN 'title' = ANY($3) THEN $5 ELSE title END,
+    post_type = CASE WHEN 'post_type' = ANY($3) THEN $6 ELSE post_type END,
+    image_url = CASE WHEN 'image_url' = ANY($3) THEN $7 ELSE image_url END,
+    subject = CASE WHEN 'subject' = ANY($3) THEN $8::jsonb ELSE subject END,
+    location = CASE WHEN 'location' = ANY($3) THEN $9::jsonb ELSE location END,
+    edited_at = $10
+WHERE id = $1 AND author_id = $2
+"""
+
+DELETE_POST = "DELETE FROM posts WHERE id = $1 AND author_id = $2"
+
+
+async def publish_post(viewer: Viewer, new: NewPost) -> Post:
+    """Post it."""
+    async with transaction():
+        post_id = PostID(new_id())
+        details = (new.title, new.content, new.post_type, new.image_url, new.visibility)
+        await db.execute(ADD_POST, post_id, viewer.id, *details, _json(new.subject), _json(new.location), now())
+        post = await read_post(viewer, post_id)
+        heard_by = [topics.user(viewer.id)] if new.visibility == "public" else []
+        told = PostPublished(post=msgspec.structs.replace(post, viewer=None))
+        await emit(told, *heard_by, actor=viewer.id, audience=new.visibility)
+    return post
+
+
+async def edit_post(viewer: Viewer, post_id: PostID, changes: PostChanges) -> Post:
+    """Change one's own post. Raises PostNotFound, NotYourPost, NothingToChange."""
+    fields = [name for name in changes.__struct_fields__ if getattr(changes, name) is not UNSET]
+    if not fields:
+        raise NothingToChange(dict.fromkeys(changes.__struct_fields__, "may be changed"))
+    texts = [_given(value) for value in (changes.content, changes.title, changes.post_type, changes.image_url)]
+    things = [_json(_given(value)) for value in (changes.subject, changes.location)]
+    async with transaction():
+        status = await db.execute(CHANGE_POST, post_id, viewer.id, fields, *texts, *things, now())
+        post = await read_post(viewer, post_id)
+        if not db.changed(status):
+            raise NotYourPost
+        edited = PostEdited(
+            id=post.id,
+            title=post.title,
+            content=post.content,
+            post_type=post.post_type,
+            image_url=post.image_url,
+            subject=post.subject,
+            edited_at=post.edited_at or post.created_at,
+        )
+        await emit(edited, topics.post(post_id), actor=viewer.id, audience=post.visibility)
+    return post
+
+
+async def delete_post(viewer: Viewer, post_id: PostID) -> None:
+    """Delete one's own post and all below it. Raises PostNotFound, NotYourPost."""
+    async with transaction():
+        if not db.changed(await db.execute(DELETE_POST, post_id, viewer.id)):
+            await read_post(viewer, post_id)
+            raise NotYourPost
+        await emit(PostDeleted(id=post_id, author_id=viewer.id), topics.post(post_id), actor=viewer.id)
+
+
+def _given(value: T | UnsetType) -> T | None:
+    return None if isinstance(value, UnsetType) else value
+
+
+def _json(value: Subject | Location | None) -> str | None:
+    return None if value is None else msgspec.json.encode(value).decode()

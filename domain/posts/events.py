@@ -1,0 +1,36 @@
+"""What happens to posts."""
+
+from typing import ClassVar
+
+from domain.eventlog import Event
+from domain.ids import PostID, UserID
+from domain.posts.queries import Post, Subject
+from domain.posts.rules import PostType
+
+
+class PostPublished(Event, frozen=True, kw_only=True):
+    """Somebody posted. Told to who may see the author's profile when the post is public."""
+
+    type: ClassVar[str] = "post.published"
+    post: Post
+
+
+class PostEdited(Event, frozen=True, kw_only=True):
+    """The author changed it. Counters are not repeated: they have a writer of their own."""
+
+    type: ClassVar[str] = "post.edited"
+    id: PostID
+    title: str | None
+    content: str
+    post_type: PostType
+    image_url: str | None
+    subject: Subject | None
+    edited_at: str
+
+
+class PostDeleted(Event, frozen=True, kw_only=True):
+    """It is gone, with everything below it."""
+
+    type: ClassVar[str] = "post.deleted"
+    id: PostID
+    author_id: UserID

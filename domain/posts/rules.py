@@ -1,0 +1,15 @@
+"""What a post may be."""
+
+from typing import Annotated, Literal
+
+from msgspec import Meta
+
+PostType = Literal["daily", "photo", "spontaneous"]
+Visibility = Literal["public", "followers", "private"]
+
+Title = Annotated[str, Meta(min_length=1, max_length=200, pattern=r"\A[^\x00]*\Z")]
+Content = Annotated[str, Meta(min_length=1, max_length=5000, pattern=r"\A[^\x00]*\S[^\x00]*\Z")]
+ImageUrl = Annotated[str, Meta(max_length=2000, pattern=r"\Ahttps?://[^\s\x00]+\Z")]
+ShortText = Annotated[str, Meta(max_length=255, pattern=r"\A[^\x00]*\Z")]
+Latitude = Annotated[float, Meta(ge=-90, le=90)]
+Longitude = Annotated[float, Meta(ge=-180, le=180)]

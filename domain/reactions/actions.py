@@ -1,0 +1,36 @@
+"""Liking and unliking. Each is one statement, and so one transaction: the row and its event."""
+
+import asyncpg
+
+from domain import eventlog
+from domain.accounts.rules import Viewer
+from domain.ids import PostID
+from domain.posts.queries import PostNotFound
+from domain.reactions import queries
+from domain.reactions.events import PostLiked, PostUnliked
+from domain.reactions.queries import Likes
+
+
+async def like_post(viewer: Viewer, post_id: PostID) -> Likes:
+    """Like a post; twice is once. Raises PostNotFound."""
+    liked = PostLiked(post_id=post_id, user_id=viewer.id)
+    try:
+        change = await queries.add_like(viewer, liked)
+    except asyncpg.ForeignKeyViolationError:  # the post, or the account, was deleted while the statement waited
+        raise PostNotFound from None
+    if change is None:
+        raise PostNotFound
+    if change.changed:
+        eventlog.announce(liked)
+    return change.likes
+
+
+async def unlike_post(viewer: Viewer, post_id: PostID) -> Likes:
+    """Take a like back, if there is one. Raises PostNotFound."""
+    unliked = PostUnliked(post_id=post_id, user_id=viewer.id)
+    change = await queries.remove_like(viewer, unliked)
+    if change is None:
+        raise PostNotFound
+    if change.changed:
+        eventlog.announce(unliked)
+    return change.likes

@@ -1,0 +1,96 @@
+"""Every setting, its default and what it is for; read from the environment once, at import."""
+
+import os
+from typing import Annotated, Any, get_args, get_type_hints
+
+import msgspec
+from msgspec import Meta
+
+
+class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """`name` is read from `POTLUCK_NAME`; the two URLs also from their well-known names."""
+
+    database_url: Annotated[str, Meta(description="PostgreSQL 16 or newer (also read from DATABASE_URL).")] = (
+        "postgresql://postgres@127.0.0.1:5432/potluck"
+    )
+    redis_url: Annotated[str, Meta(description="Redis or Valkey 7 or newer (also read from REDIS_URL).")] = (
+        "redis://127.0.0.1:6379/0"
+    )
+    jwt_keys: Annotated[
+        str, Meta(description="`kid:base64[,kid:base64…]`; the first signs, all verify. `serve` makes one.")
+    ] = ""
+    cors_origins: Annotated[str, Meta(description="Other origins allowed to call, comma-separated.")] = ""
+    trusted_proxies: Annotated[
+        str, Meta(description="Addresses whose forwarded headers count, comma-separated; `*` for any.")
+    ] = ""
+    log_level: Annotated[str, Meta(description="debug, info, warning or error.")] = "info"
+
+    db_pool_size: Annotated[int, Meta(description="PostgreSQL connections per process.", ge=2)] = 16
+    db_timeout_s: Annotated[float, Meta(description="Longest wait for a statement, seconds.", gt=0)] = 10.0
+    redis_timeout_s: Annotated[float, Meta(description="Longest wait for a Redis command, seconds.", gt=0)] = 2.0
+    max_body_bytes: Annotated[int, Meta(description="Largest request body, bytes.", ge=1024)] = 262_144
+    drain_s: Annotated[float, Meta(description="How long a stopping process lets clients leave, seconds.")] = 2.0
+
+    access_token_s: Annotated[int, Meta(description="Life of an access token, seconds.", ge=1)] = 3600
+    refresh_token_s: Annotated[int, Meta(description="Life of a refresh token, seconds.", ge=1)] = 604_800
+    refresh_grace_s: Annotated[
+        float, Meta(description="A used refresh token gets its answer again this long, seconds.")
+    ] = 10.0
+    password_threads: Annotated[int, Meta(description="Threads that hash passwords, per process.", ge=1)] = 2
+    password_queue: Annotated[int, Meta(description="Hashes that may wait before 503, per process.", ge=1)] = 64
+    password_memory_kib: Annotated[int, Meta(description="Argon2id memory cost, KiB.", ge=8)] = 19_456
+    password_time_cost: Annotated[int, Meta(description="Argon2id passes.", ge=1)] = 2
+
+    rate_limits: Annotated[str, Meta(description="`on`, or `off` for load tests.")] = "on"
+    rate_read: Annotated[str, Meta(description="Reads per client: `burst/per minute`.")] = "600/1200"
+    rate_write: Annotated[str, Meta(description="Writes per client: `burst/per minute`.")] = "300/600"
+    rate_auth: Annotated[str, Meta(description="Sign-ins and sign-ups per address.")] = "60/60"
+    rate_login: Annotated[str, Meta(description="Sign-ins per account name and address.")] = "10/10"
+
+    relay_poll_s: Annotated[float, Meta(description="The relay looks for news at least this often, seconds.")] = 0.05
+    relay_pace_s: Annotated[float, Meta(description="Least time between two batches, seconds.")] = 0.005
+    watermark_s: Annotated[float, Meta(description="The relay cuts an empty batch when idle this long, seconds.")] = 0.5
+    takeover_s: Annotated[float, Meta(description="Without a batch for so long, a waiting relay relays, seconds.")] = (
+        1.5
+    )
+    replay_window_s: Annotated[float, Meta(description="How long news can be replayed, seconds.", gt=0)] = 300.0
+    replay_bytes: Annotated[int, Meta(description="Budget of the replay ring, bytes per process.")] = 134_217_728
+    stream_shards: Annotated[int, Meta(description="Redis streams that carry the news.", ge=1, le=1)] = 1
+    fold_limit: Annotated[int, Meta(description="Events folded per transaction at most.", ge=1)] = 20_000
+    event_retention_days: Annotated[int, Meta(description="Days the event log is kept.", ge=1)] = 7
+
+    hello_s: Annotated[float, Meta(description="A socket must say hello within, seconds.")] = 5.0
+    heartbeat_s: Annotated[float, Meta(description="A cursor message and a ping at least this often, seconds.")] = 25.0
+    state_interval_s: Annotated[float, Meta(description="Least time between two states of a topic and type, s.")] = 0.1
+    topics_per_connection: Annotated[int, Meta(description="Topics a connection may follow.", ge=1)] = 200
+    message_bytes: Annotated[int, Meta(description="Largest message from a client, bytes.")] = 65_536
+    slow_reader_bytes: Annotated[int, Meta(description="Bytes waiting for a client that end it.")] = 1_048_576
+    errors_per_minute: Annotated[int, Meta(description="Malformed messages a minute that end it.", ge=1)] = 10
+
+
+def from_environment(environ: dict[str, str]) -> Settings:
+    """Read the settings; ValueError names the variable that is wrong."""
+    found: dict[str, Any] = {}
+    for field in msgspec.structs.fields(Settings):
+        name = f"POTLUCK_{field.name.upper()}"
+        value = environ.get(name, environ.get(field.name.upper()) if field.name.endswith("_url") else None)
+        if value is None:
+            continue
+        try:
+            found[field.name] = msgspec.convert(value, field.type, strict=False)
+        except msgspec.ValidationError as wrong:
+            raise ValueError(f"{name}: {wrong}") from None
+    return Settings(**found)
+
+
+def documentation() -> list[tuple[str, str, str]]:
+    """(variable, default, meaning) of every setting, for the operations page."""
+    hints = get_type_hints(Settings, include_extras=True)
+    rows: list[tuple[str, str, str]] = []
+    for field in msgspec.structs.fields(Settings):
+        meta = next(each for each in get_args(hints[field.name]) if isinstance(each, msgspec.Meta))
+        rows.append((f"POTLUCK_{field.name.upper()}", str(field.default), meta.description or ""))
+    return rows
+
+
+settings = from_environment(dict(os.environ))

@@ -1,0 +1,31 @@
+"""The names of the channels that news is told on: a kind, and for most of them an id."""
+
+from uuid import UUID
+
+from domain.ids import PostID, SessionID, UserID
+
+
+def user(user_id: UserID) -> str:
+    """What anybody who may see the profile hears about a user."""
+    return f"user:{user_id}"
+
+
+def post(post_id: PostID) -> str:
+    """What anybody who may see a post hears about it."""
+    return f"post:{post_id}"
+
+
+def session(session_id: SessionID) -> str:
+    """What servers tell each other about an auth session; no client may listen."""
+    return f"session:{session_id}"
+
+
+def parse(topic: str) -> tuple[str, UUID | None]:
+    """Split a topic into its kind and its id; ValueError when it is not written as we write it."""
+    kind, colon, rest = topic.partition(":")
+    if not colon:
+        return kind, None
+    parsed = UUID(rest)
+    if str(parsed) != rest:
+        raise ValueError(topic)
+    return kind, parsed
