@@ -1,0 +1,1 @@
+"""Telling connected clients: from the event log through Redis streams to open sockets."""

@@ -1,0 +1,292 @@
+"""One client's life: hello, commands, goodbye."""
+
+import asyncio
+import time
+from collections import deque
+from collections.abc import Awaitable, Callable
+from typing import Any, Protocol
+
+from domain.accounts.rules import Viewer, viewer_of
+from domain.errors import DomainError
+from domain.settings import settings
+from realtime import protocol
+from realtime.access import judge
+from realtime.hub import Hub
+from realtime.news import Frame, frame, is_wire_id, milliseconds
+from realtime.protocol import Close, Malformed, Outcome
+from realtime.replay import Ring
+from realtime.websocket import Outlet
+
+Receive = Callable[[], Awaitable[Any]]
+RETRY = protocol.Retry(min_ms=500, max_ms=15_000)
+EXPIRY_NOTICE_S = 60
+CLOCK_SLACK_MS = 60_000
+
+
+class Live(Protocol):
+    """The process's live side, as far as a connection needs it."""
+
+    hub: Hub
+    ring: Ring
+
+    @property
+    def position(self) -> str:
+        """All news up to this id has been handed to the hub."""
+        ...
+
+    def admit(self, connection: "Connection") -> Close | None:
+        """Let a connection in that has said hello; a close code when it may not stay."""
+        ...
+
+    def write_soon(self, connection: "Connection") -> None:
+        """Have the connection's `flush` called once in this turn of the loop."""
+        ...
+
+
+class _Closed(Exception):
+    """The connection was closed by us."""
+
+
+class Connection:
+    """A socket. Everything it is told goes through `outgoing`, so that order is the order of calls."""
+
+    __slots__ = (
+        *("__weakref__", "_errors", "_expiry_told", "_last_cursor_at", "_live", "_outlet", "closed"),
+        *("outgoing", "subprotocol", "topics", "viewer"),
+    )
+
+    def __init__(self, live: Live, outlet: Outlet, subprotocol: str) -> None:
+        self._live = live
+        self._outlet = outlet
+        self.subprotocol = subprotocol
+        self.viewer: Viewer | None = None
+        self.topics: set[str] = set()
+        self.outgoing: list[bytes] = []
+        self.closed = False
+        self._errors: deque[float] = deque()
+        self._expiry_told = False
+        self._last_cursor_at = time.monotonic()
+
+    # what the client says
+
+    async def run(self, receive: Receive) -> None:
+        """Serve the client until it or we close."""
+        try:
+            try:
+                async with asyncio.timeout(settings.hello_s):
+                    hello = await self._hello(receive)
+            except TimeoutError:
+                self.close(Close.NO_HELLO)
+                return
+            if hello is not None:
+                await self._welcome(hello)
+                while (message := await self._next(receive)) is not None:
+                    await self._obey(message)
+        except _Closed:
+            return
+        finally:
+            self.closed = True
+
+    async def _hello(self, receive: Receive) -> protocol.Hello | None:
+        while (message := await self._next(receive)) is not None:
+            command = self._decoded(message)
+            if isinstance(command, protocol.Hello):
+                return command
+            if command is not None:
+                self.close(Close.PROTOCOL_ERROR)
+                raise _Closed
+        return None
+
+    async def _next(self, receive: Receive) -> str | bytes | None:
+        event = await receive()
+        if event["type"] != "websocket.receive" or self.closed:
+            return None
+        text = event.get("text")
+        return event["bytes"] if text is None else text
+
+    def _decoded(self, message: str | bytes) -> protocol.Command | None:
+        try:
+            return protocol.decode(message, self.subprotocol)
+        except Malformed as malformed:
+            self.answer(malformed.error)
+            now = time.monotonic()
+            self._errors.append(now)
+            while self._errors[0] < now - 60:
+                self._errors.popleft()
+            if len(self._errors) >= settings.errors_per_minute:
+                self.close(Close.PROTOCOL_ERROR)
+                raise _Closed from None
+            return None
+
+    async def _welcome(self, hello: protocol.Hello) -> None:
+        self.viewer = viewer = self._verified(hello.token)
+        refusal = self._live.admit(self)
+        if refusal is not None:
+            self.close(refusal)
+            raise _Closed
+        outcomes, replay = await self._subscribe(viewer, hello.topics)
+        self.answer(
+            protocol.Welcome(
+                session=str(viewer.session_id),
+                user_id=str(viewer.id),
+                heartbeat_s=settings.heartbeat_s,
+                token_expires_in=max(0, int(viewer.expires_at - time.time())),
+                ticket=None,
+                retry=RETRY,
+                topics=outcomes,
+            )
+        )
+        self._tell(replay)
+
+    def _verified(self, token: str) -> Viewer:
+        try:
+            return viewer_of(token)
+        except DomainError:
+            self.close(Close.BAD_TOKEN)
+            raise _Closed from None
+
+    async def _obey(self, message: str | bytes) -> None:
+        viewer = self.viewer
+        command = self._decoded(message)
+        if command is None or viewer is None:
+            return
+        match command:
+            case protocol.Hello():
+                again = "hello was said already"
+                self.answer(protocol.Error(code="invalid", message=again, details={"op": again}))
+            case protocol.Subscribe():
+                outcomes, replay = await self._subscribe(viewer, command.topics)
+                self.answer(protocol.Subscribed(id=command.id, ticket=None, topics=outcomes))
+                self._tell(replay)
+            case protocol.Unsubscribe():
+                for topic in command.topics:
+                    self._leave(topic)
+                self.answer(protocol.Unsubscribed(id=command.id, topics=command.topics))
+            case protocol.Token():
+                self._renew(viewer, command)
+            case protocol.Ping():
+                self._settle()
+                self.answer(protocol.Pong(id=command.id, cursor=self._live.position))
+
+    def _renew(self, viewer: Viewer, command: protocol.Token) -> None:
+        fresh = self._verified(command.token)
+        if fresh.id != viewer.id:
+            self.close(Close.BAD_TOKEN)
+            raise _Closed
+        self.viewer = fresh
+        self._expiry_told = False
+        refusal = self._live.admit(self)
+        if refusal is not None:
+            self.close(refusal)
+            raise _Closed
+        self.answer(protocol.Ok(id=command.id, token_expires_in=max(0, int(fresh.expires_at - time.time()))))
+
+    # topics
+
+    async def _subscribe(self, viewer: Viewer, wanted: dict[str, str | None]) -> tuple[dict[str, Outcome], list[Frame]]:
+        """Judge first, then join and look up what was missed in one turn of the loop: nothing falls between."""
+        room = settings.topics_per_connection - len(self.topics)
+        asked: dict[str, str | None] = {}
+        outcomes: dict[str, Outcome] = {}
+        for topic, cursor in wanted.items():
+            if cursor is not None and not is_wire_id(cursor):
+                outcomes[topic] = Outcome(outcome="error", code="bad_cursor")
+            elif topic not in self.topics and len(asked.keys() - self.topics) >= room:
+                outcomes[topic] = Outcome(outcome="error", code="too_many_topics")
+            else:
+                asked[topic] = cursor
+        verdicts = await judge(viewer, asked)
+        replay: list[Frame] = []
+        for topic, cursor in asked.items():
+            refusal = verdicts[topic]
+            if refusal is not None:
+                self._leave(topic)
+            outcomes[topic] = refusal or self._join(topic, cursor, replay)
+        return outcomes, replay
+
+    def _join(self, topic: str, cursor: str | None, replay: list[Frame]) -> Outcome:
+        live, position = self._live, self._live.position
+        if not self.closed:
+            if topic in self.topics:  # subscribing again: what is held back is for the old subscription
+                live.hub.flush_topic(topic)
+            self.topics.add(topic)
+            live.hub.join(self, topic, live.ring.last(topic))
+        if cursor is None:
+            return Outcome(outcome="live", cursor=position)
+        if milliseconds(cursor) > time.time() * 1000 + CLOCK_SLACK_MS:
+            return Outcome(outcome="reset", cursor=position)
+        if cursor >= position:
+            return Outcome(outcome="live", cursor=cursor)
+        missed = live.ring.since(topic, cursor)
+        if missed is None:
+            return Outcome(outcome="reset", cursor=position)
+        if not missed:
+            return Outcome(outcome="live", cursor=position)
+        replay += [Frame(news, topic, prev) for news, prev in missed]
+        return Outcome(outcome="replayed", count=len(missed), cursor=position)
+
+    def _leave(self, topic: str) -> None:
+        if topic in self.topics:
+            self.topics.discard(topic)
+            self._live.hub.leave(self, topic)
+
+    # what the client is told
+
+    def answer(self, answer: protocol.Answer) -> None:
+        """Put an answer behind what is on its way already."""
+        payload = protocol.encode(answer, self.subprotocol)
+        self._put(frame(payload, self.subprotocol) if self._outlet.framed else payload)
+
+    def send_event(self, event: Frame) -> None:
+        """See hub.Listener."""
+        self._put(event.bytes_for(self.subprotocol, framed=self._outlet.framed))
+
+    def _tell(self, frames: list[Frame]) -> None:
+        for each in frames:
+            self.send_event(each)
+
+    def _put(self, message: bytes) -> None:
+        if not self.outgoing:
+            self._live.write_soon(self)
+        self.outgoing.append(message)
+
+    def flush(self) -> None:
+        """Write what waits, in one write; a client that reads too slowly is ended."""
+        waiting = self._outlet.write(self.outgoing)
+        self.outgoing = []
+        if waiting > settings.slow_reader_bytes:
+            self.close(Close.TOO_SLOW)
+
+    def close(self, code: Close) -> None:
+        """Say goodbye with a code that tells the client what to do next."""
+        if self.closed:
+            return
+        if self.outgoing:
+            self._outlet.write(self.outgoing)
+            self.outgoing = []
+        self.closed = True
+        self._outlet.close(code, protocol.MEANINGS[code])
+
+    # what time brings
+
+    def tick(self, now: float, wall: float) -> None:
+        """Called about once a second: tell the position, and what becomes of the token."""
+        viewer = self.viewer
+        if viewer is None or self.closed:
+            return
+        left = viewer.expires_at - wall
+        if left <= 0:
+            self.close(Close.TOKEN_EXPIRED)
+            return
+        if left <= EXPIRY_NOTICE_S and not self._expiry_told:
+            self._expiry_told = True
+            self.answer(protocol.TokenExpiring(expires_in=int(left)))
+        if now - self._last_cursor_at >= settings.heartbeat_s - 1:
+            self._last_cursor_at = now
+            self._settle()
+            self.answer(protocol.Cursor(cursor=self._live.position, ticket=None))
+
+    def _settle(self) -> None:
+        """Before a position is told, what is held back of this connection's topics goes out."""
+        for topic in self.topics:
+            self._live.hub.flush_topic(topic)

@@ -1,0 +1,136 @@
+"""One piece of news on its way: as an entry of a Redis stream, and as the frames that clients get."""
+
+import struct
+
+import msgspec
+
+from domain.eventlog import Logged
+from realtime.protocol import JSON, MSGPACK
+
+STREAM_FIELD = b"e"
+
+
+class Entry(msgspec.Struct, array_like=True, frozen=True):
+    """What a stream entry holds: routing fields, and the final bytes of `data`. `prev` is the entry before it.
+
+    A batch without news has one entry without topics: it moves everybody's position.
+    """
+
+    prev: str
+    delivery: str
+    type: str
+    topics: list[str]
+    at: str
+    actor: str | None
+    audience: str | None
+    data: bytes
+
+
+_decode = msgspec.msgpack.Decoder(Entry).decode
+_encode = msgspec.msgpack.Encoder().encode
+
+
+def entry(event: Logged, prev: str, delivery: str) -> bytes:
+    """A logged event as a stream entry."""
+    at = event.at.strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+    actor = None if event.actor is None else str(event.actor)
+    data = event.data.encode()
+    return _encode(Entry(prev, delivery, event.type, event.topics, at, actor, event.audience, data))
+
+
+def watermark(prev: str) -> bytes:
+    """The entry of a batch that has no news."""
+    return _encode(Entry(prev, "event", "", [], "", None, None, b""))
+
+
+def stream_id(batch: int, seq: int) -> str:
+    """An event's id in a Redis stream."""
+    return f"{batch}-{seq}"
+
+
+def wire_id(redis_id: str) -> str:
+    """The same id as clients see it: of fixed width, so that it sorts as a string."""
+    batch, _, seq = redis_id.partition("-")
+    return f"{int(batch):012x}{int(seq):012x}"
+
+
+def redis_id(wire: str) -> str:
+    """The other way round."""
+    return f"{int(wire[:12], 16)}-{int(wire[12:], 16)}"
+
+
+def is_wire_id(text: str) -> bool:
+    """Whether a client's cursor is written as we write them."""
+    return len(text) == 24 and all(character in "0123456789abcdef" for character in text)
+
+
+def milliseconds(wire: str) -> int:
+    """When the batch of this id was cut, ms since 1970."""
+    return int(wire[:12], 16)
+
+
+class News:
+    """A piece of news in a server process."""
+
+    __slots__ = ("actor", "at", "audience", "data", "delivery", "id", "prev", "topics", "type")
+
+    def __init__(self, redis_id: str, packed: bytes) -> None:
+        entry = _decode(packed)
+        self.id = wire_id(redis_id)
+        self.prev = entry.prev
+        self.delivery = entry.delivery
+        self.type = entry.type
+        self.topics = entry.topics
+        self.at = entry.at
+        self.actor = entry.actor
+        self.audience = entry.audience
+        self.data = entry.data
+
+    @property
+    def size(self) -> int:
+        """Roughly the bytes it occupies in memory."""
+        return len(self.data) + 60 * len(self.topics) + 300
+
+
+class Frame:
+    """An event for all listeners of a topic: each encoding is made once, by the first that needs it."""
+
+    __slots__ = ("_made", "news", "prev", "topic")
+
+    def __init__(self, news: News, topic: str, prev: str | None) -> None:
+        self.news = news
+        self.topic = topic
+        self.prev = prev
+        self._made: dict[tuple[str, bool], bytes] = {}
+
+    def bytes_for(self, subprotocol: str, *, framed: bool) -> bytes:
+        """The payload; `framed`, the whole WebSocket frame."""
+        made = self._made.get((subprotocol, framed))
+        if made is None:
+            payload = self._json() if subprotocol == JSON else self._msgpack()
+            made = frame(payload, subprotocol) if framed else payload
+            self._made[(subprotocol, framed)] = made
+        return made
+
+    def _json(self) -> bytes:
+        news = self.news
+        prev = "null" if self.prev is None else f'"{self.prev}"'
+        head = f'{{"op":"event","topic":"{self.topic}","id":"{news.id}","prev":{prev},"type":"{news.type}"'
+        return b"".join((head.encode(), b',"at":"', news.at.encode(), b'","data":', news.data, b"}"))
+
+    def _msgpack(self) -> bytes:
+        news = self.news
+        data = msgspec.json.decode(news.data)
+        fields = {"op": "event", "topic": self.topic, "id": news.id, "prev": self.prev, "type": news.type}
+        return _encode({**fields, "at": news.at, "data": data})
+
+
+def frame(payload: bytes, subprotocol: str) -> bytes:
+    """One unmasked, final WebSocket frame (RFC 6455, 5.2): a server's frames are the same bytes for everyone."""
+    first = 0x82 if subprotocol == MSGPACK else 0x81
+    size = len(payload)
+    if size < 126:
+        return struct.pack("!BB", first, size) + payload
+    if size < 65_536:
+        return struct.pack("!BBH", first, 126, size) + payload
+    return struct.pack("!BBQ", first, 127, size) + payload

@@ -1,0 +1,202 @@
+"""Cuts the event log into batches and puts them into the Redis stream, once and in order, whoever else tries too."""
+
+import asyncio
+import time
+from typing import Any
+
+import asyncpg
+import structlog
+from redis.exceptions import RedisError
+
+from domain import eventlog
+from domain.clock import now
+from domain.eventlog import Cut, Logged
+from domain.events import delivery_of
+from domain.settings import settings
+from realtime import metrics
+from realtime.news import entry, stream_id, watermark
+from realtime.streams import STREAM, WAKE, reader, writer
+
+log = structlog.get_logger()
+CHUNK = 500
+
+# Appends only behind the entry it expects; otherwise changes nothing and says which entry is the last.
+APPEND = """
+local newest = redis.call('XREVRANGE', KEYS[1], '+', '-', 'COUNT', 1)
+local last = newest[1] and newest[1][1] or ''
+if last ~= ARGV[1] then return last end
+for i = 3, #ARGV, 2 do redis.call('XADD', KEYS[1], ARGV[i], 'e', ARGV[i + 1]) end
+redis.call('XTRIM', KEYS[1], 'MINID', '~', ARGV[2])
+return false
+"""
+
+
+class Fenced(Exception):
+    """Somebody else has cut or published: look again."""
+
+
+class Relay:
+    """Two may run at once: `prev unique` fences what they cut, the script what they publish."""
+
+    def __init__(self) -> None:
+        self.news = asyncio.Event()
+        self.advanced = asyncio.Event()  # set after each cut, for the consequences beside it
+        self._redis: Any = None
+        self._append: Any = None
+        self._published = ""  # the stream's last entry, as far as we know; "" when it is empty
+        self._before = ""  # what the next entry names as the one before it
+
+    async def run(self, *, lead: bool) -> None:
+        """Relay until cancelled; whatever breaks, begin again by looking. Fenced off, one without `lead` returns."""
+        self._redis = writer()
+        self._append = self._redis.register_script(APPEND)
+        waking = asyncio.create_task(self._listen())
+        delay = 0.0
+        try:
+            while True:
+                try:
+                    await self._relay()
+                except Fenced:
+                    if not lead:
+                        return
+                    delay = 0.05
+                except (RedisError, OSError, TimeoutError, eventlog.LogUnreadable) as trouble:
+                    delay = self._failed(trouble, delay)
+                except (asyncpg.PostgresError, asyncpg.InterfaceError) as trouble:
+                    delay = self._failed(trouble, delay)
+                await asyncio.sleep(delay)
+        finally:
+            waking.cancel()
+            await self._redis.aclose()
+
+    def _failed(self, trouble: Exception, delay: float) -> float:
+        metrics.RELAY_FAILURES.inc()
+        log.warning("relay.interrupted", error=type(trouble).__name__, detail=str(trouble))
+        return min(max(delay * 2, 0.05), 1.0)
+
+    async def _relay(self) -> None:
+        last = await eventlog.latest_cut()
+        await self._mend(last)
+        cut_at = time.monotonic()
+        while True:
+            self.news.clear()
+            idle = time.monotonic() - cut_at
+            made = await self._cut(last, even_empty=idle >= settings.watermark_s)
+            if made is None:
+                await _wait(self.news, settings.relay_poll_s)
+                continue
+            last, events = made
+            cut_at = time.monotonic()
+            self.advanced.set()
+            await self._publish(last.batch, events)
+            await asyncio.sleep(settings.relay_pace_s)
+
+    async def _cut(self, previous: Cut, *, even_empty: bool) -> tuple[Cut, list[Logged]] | None:
+        try:
+            made = await eventlog.cut(previous, even_empty=even_empty, limit=CHUNK)
+        except asyncpg.UniqueViolationError as fence:
+            raise Fenced from fence
+        if made is None:
+            return None
+        batch, events = made
+        metrics.BATCHES.inc()
+        metrics.RELAY_AGE.set((now() - events[0].at).total_seconds() if events else 0)
+        while events and len(events) % CHUNK == 0:
+            more = await eventlog.read_range(previous.snapshot, batch.snapshot, events[-1].seq, CHUNK, only_told=True)
+            if not more:
+                break
+            events += more
+        return batch, events
+
+    async def _publish(self, batch: int, events: list[Logged]) -> None:
+        told: list[tuple[int, Logged | None]] = [(batch, event) for event in events]
+        await self._put(told or [(batch, None)])
+
+    async def _put(self, entries: list[tuple[int, Logged | None]]) -> None:
+        """Append to the stream, each entry naming the one before it. Raises Fenced when the stream is not where
+        we think it is."""
+        oldest = stream_id(max(0, entries[-1][0] - int(settings.replay_window_s * 1000)), 0)
+        for start in range(0, len(entries), CHUNK):
+            expected, prev = self._published, self._before
+            arguments: list[str | bytes] = [expected, oldest]
+            for batch, event in entries[start : start + CHUNK]:
+                key = stream_id(batch, 0 if event is None else event.seq)
+                packed = watermark(prev) if event is None else entry(event, prev, delivery_of(event))
+                arguments += [key, packed]
+                prev = key
+            last = await self._append(keys=[STREAM], args=arguments)
+            if last is not None:
+                raise Fenced(last)
+            self._published = self._before = prev
+            metrics.RELAYED.inc((len(arguments) - 2) // 2)
+
+    async def _mend(self, last: Cut) -> None:
+        """Bring the stream to where the log is: after a crash, a wipe, or when another relay was here."""
+        newest = await self._redis.xrevrange(STREAM, count=1)
+        at = newest[0][0].decode() if newest else ""
+        known = await self._behind(at, last) if at else None
+        if at and known is None:  # of a database that is no more, or older than what is kept: the log is the truth
+            log.warning("relay.foreign_stream", newest=at, batch=last.batch)
+            await self._redis.delete(STREAM)
+            at = ""
+        if known is None:
+            # An entry that names itself says that nothing is known of what came before it.
+            known = await self._window(last)
+            self._before = stream_id(known[0][0], 0 if known[0][1] is None else known[0][1].seq)
+        else:
+            self._before = at
+        self._published = at
+        if known:
+            log.info("relay.mended", entries=len(known), stream=at)
+            await self._put(known)
+
+    async def _behind(self, at: str, last: Cut) -> list[tuple[int, Logged | None]] | None:
+        """What the log has behind the stream's newest entry; None when the two do not belong together."""
+        batch, _, seq = at.partition("-")
+        if int(batch) > last.batch:
+            if int(batch) <= (await eventlog.latest_cut()).batch:
+                raise Fenced(at)
+            return None
+        known = await eventlog.read_batches(int(batch), last.batch)
+        if known is None:
+            return None
+        return [each for each in known if (each[0], each[1].seq if each[1] else 0) > (int(batch), int(seq))]
+
+    async def _window(self, last: Cut) -> list[tuple[int, Logged | None]]:
+        """All that can be replayed, for a stream that is empty."""
+        first = await eventlog.first_batch(last.batch - int(settings.replay_window_s * 1000))
+        return await eventlog.read_batches(first, last.batch) or [(last.batch, None)]
+
+    async def _listen(self) -> None:
+        """Wake up when a process says that it has committed; polling covers what gets lost."""
+        redis = reader()
+        try:
+            while True:
+                try:
+                    async with redis.pubsub() as channel:
+                        await channel.subscribe(WAKE)
+                        async for _ in channel.listen():
+                            self.news.set()
+                except (RedisError, OSError):
+                    await asyncio.sleep(0.5)
+        finally:
+            await redis.aclose()
+
+
+async def _wait(event: asyncio.Event, timeout: float) -> None:
+    try:
+        async with asyncio.timeout(timeout):
+            await event.wait()
+    except TimeoutError:
+        return
+
+
+async def wake_relay(redis: Any, committed: asyncio.Event) -> None:
+    """Tell the relay, wherever it runs, that this process has committed news. Runs until cancelled."""
+    while True:
+        await committed.wait()
+        committed.clear()
+        try:
+            await redis.publish(WAKE, b"")
+        except (RedisError, OSError):
+            await asyncio.sleep(0.2)
