@@ -1,0 +1,1 @@
+"""HTTP in, domain calls, HTTP out; and how the program is started. No rules, no SQL."""

@@ -1,0 +1,1 @@
+"""One module per feature: HTTP in, one call, HTTP out."""

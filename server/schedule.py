@@ -1,0 +1,50 @@
+"""What runs at which hour, on the leader."""
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable
+from typing import NamedTuple
+
+import asyncpg
+import structlog
+
+from domain import eventlog
+from domain.idempotency.actions import forget_old_answers
+from domain.settings import settings
+
+log = structlog.get_logger()
+
+
+class Job(NamedTuple):
+    """A name, how often (seconds), and what to do."""
+
+    name: str
+    every_s: float
+    run: Callable[[], Awaitable[object]]
+
+
+async def _keep_log() -> None:
+    await eventlog.make_partitions()
+    await eventlog.drop_old_partitions(settings.event_retention_days)
+
+
+JOBS = (
+    Job("event log partitions", 3600, _keep_log),
+    Job("old batches", 60, lambda: eventlog.prune_batches(settings.replay_window_s)),
+    Job("old idempotent answers", 3600, forget_old_answers),
+)
+
+
+async def run_schedule() -> None:
+    """Run every job once, and then when its time has come; a job that fails is tried again at its next time."""
+    due = {job.name: 0.0 for job in JOBS}
+    while True:
+        for job in JOBS:
+            if time.monotonic() < due[job.name]:
+                continue
+            due[job.name] = time.monotonic() + job.every_s
+            try:
+                await job.run()
+            except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError) as trouble:
+                log.warning("job.failed", job=job.name, error=type(trouble).__name__, detail=str(trouble))
+        await asyncio.sleep(5)

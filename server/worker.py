@@ -1,0 +1,157 @@
+"""Relay, consequences and schedule: many processes may run this, one of them leads."""
+
+import asyncio
+import contextlib
+import signal
+import time
+from collections.abc import Callable
+
+import asyncpg
+import structlog
+
+from domain import consequences, db, eventlog
+from domain.consequences import MACHINERY, PAGE, Consequence, Superseded
+from domain.settings import settings
+from realtime import metrics
+from realtime.relay import Relay
+from server.observe import configure_logging
+from server.ready import tell_ready
+from server.schedule import run_schedule
+
+log = structlog.get_logger()
+LOCK = 7_077_001
+LOOK_S = 0.5
+
+HEARTBEAT = "SELECT extract(epoch FROM clock_timestamp() - at) FROM batches ORDER BY batch DESC LIMIT 1"
+
+
+class Worker:
+    """Waits for its turn, then leads until it ends or loses the lock."""
+
+    def __init__(self) -> None:
+        self._relay = Relay()
+        self._forget: Callable[[], None] = lambda: None
+
+    async def run(self) -> None:
+        """Work until cancelled."""
+        self._forget = eventlog.listen(lambda _: self._relay.news.set())
+        try:
+            while True:
+                try:
+                    await self._wait_and_lead()
+                except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError) as trouble:
+                    log.warning("worker.interrupted", error=type(trouble).__name__, detail=str(trouble))
+                    await asyncio.sleep(LOOK_S)
+        finally:
+            self._forget()
+
+    async def _wait_and_lead(self) -> None:
+        # The server drops a leader that it cannot reach any more, and the lock with it.
+        probes = {"tcp_user_timeout": "5000", "tcp_keepalives_idle": "2", "tcp_keepalives_interval": "1"}
+        connection = await asyncpg.connect(settings.database_url, timeout=5, server_settings=probes)
+        try:
+            while True:
+                if await connection.fetchval("SELECT pg_try_advisory_lock($1)", LOCK):
+                    log.info("worker.leads", because="it has the lock")
+                    await self._lead(connection, lead=True)
+                    return
+                age = await connection.fetchval(HEARTBEAT)
+                if age is not None and age > settings.takeover_s:
+                    log.warning("worker.leads", because="the leader is silent", silent_s=round(float(age), 1))
+                    await self._lead(connection, lead=False)
+                await asyncio.sleep(LOOK_S)
+        finally:
+            connection.terminate()
+
+    async def _lead(self, connection: asyncpg.Connection, *, lead: bool) -> None:
+        """Run everything until the lock's connection ends, or, without the lock, until another relay is alive."""
+        lost: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        connection.add_termination_listener(lambda _: lost.done() or lost.set_result(None))
+        relaying = asyncio.create_task(self._relay.run(lead=lead))
+        tasks = [relaying, asyncio.create_task(run_schedule())]
+        tasks += [asyncio.create_task(self._follow(consequence)) for consequence in PAGE]
+        try:
+            await asyncio.wait([lost, *tasks], return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for task in tasks:
+                task.cancel()
+            results = await asyncio.gather(*tasks, return_exceptions=True)
+        for result in results:
+            if isinstance(result, Exception):
+                raise result
+        log.warning("worker.yields")
+
+    async def _follow(self, consequence: Consequence) -> None:
+        """Fold whatever the relay cuts."""
+        follower = Follower(consequence)
+        delay = 0.0
+        while True:
+            self._relay.advanced.clear()
+            try:
+                while await follower.step():
+                    delay = 0.0
+            except Superseded:
+                follower.forget()
+            except MACHINERY as trouble:
+                follower.forget()
+                delay = min(max(delay * 2, 0.05), 1.0)
+                log.warning("fold.interrupted", feature=consequence.feature, error=type(trouble).__name__)
+                await asyncio.sleep(delay)
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(LOOK_S):
+                    await self._relay.advanced.wait()
+
+
+class Follower:
+    """Reads the log for one derived feature, from its cursor on."""
+
+    def __init__(self, consequence: Consequence) -> None:
+        self._consequence = consequence
+        self._types = {kind.type for kind in consequence.of}
+        self._stored: eventlog.Position | None = None
+        self._at: eventlog.Position | None = None
+        self._stored_at = time.monotonic()
+
+    def forget(self) -> None:
+        """Begin again from the stored cursor."""
+        self._stored = self._at = None
+
+    async def step(self) -> bool:
+        """Fold the next events; False when there are none. Events of no concern move the cursor only now and then."""
+        consequence = self._consequence
+        if self._stored is None or self._at is None:
+            self._stored = self._at = await eventlog.position(consequence.feature)
+        events, after = await eventlog.read(self._at, settings.fold_limit)
+        if after == self._at:
+            return False
+        self._at = after
+        wanted = sum(event.type in self._types for event in events)
+        if not wanted and time.monotonic() - self._stored_at < 1:
+            return True
+        with metrics.FOLDS.labels(consequence.feature).time():
+            parked = await consequences.fold(consequence, events, self._stored, after)
+        self._stored, self._stored_at = after, time.monotonic()
+        metrics.FOLDED.labels(consequence.feature).inc(wanted)
+        if parked:
+            metrics.FOLD_FAILURES.labels(consequence.feature).inc(parked)
+            log.error("fold.parked", feature=consequence.feature, events=parked)
+        return True
+
+
+async def work() -> None:
+    """Run until SIGTERM."""
+    await db.open_pool()
+    worker = asyncio.create_task(Worker().run())
+    for each in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(each, worker.cancel)
+    tell_ready()
+    with contextlib.suppress(asyncio.CancelledError):
+        await worker
+    await db.close_pool()
+
+
+if __name__ == "__main__":
+    import uvloop
+
+    configure_logging()
+    uvloop.run(work())
