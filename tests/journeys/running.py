@@ -1,0 +1,79 @@
+"""A running `serve`: real processes, for journeys and for whatever kills them."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).parents[2]
+OURS = {"DATABASE_URL", "REDIS_URL", "PYTEST_XDIST_WORKER"}
+
+
+def environment(**more: str) -> dict[str, str]:
+    """Ours, without what names servers: a fresh machine has none."""
+    kept = {name: value for name, value in os.environ.items() if not (name in OURS or name.startswith("POTLUCK_"))}
+    return {**kept, **more}
+
+
+class Potluck:
+    """A running `serve`."""
+
+    def __init__(self, data: Path, *arguments: str, **more: str) -> None:
+        self.data = data
+        self.errors = data.with_name("stderr")
+        with self.errors.open("ab") as errors:
+            self.process = subprocess.Popen(
+                [sys.executable, "-m", "server.cli", "serve", "--port", "0", "--data", str(data), *arguments],
+                cwd=ROOT,
+                env=environment(**more),
+                stdout=subprocess.PIPE,
+                stderr=errors,
+                text=True,
+                start_new_session=True,
+            )
+        assert self.process.stdout is not None
+        self.line = self.process.stdout.readline().rstrip("\n")
+        self.url = self.line.removeprefix("Potluck is ready: ")
+
+    def interrupt(self) -> int:
+        self.process.send_signal(signal.SIGINT)
+        return self.end()
+
+    def end(self) -> int:
+        code = self.process.wait(30)
+        assert self.process.stdout is not None
+        self.process.stdout.close()
+        return code
+
+    def family(self) -> list[int]:
+        """The supervisor and everything below it, however many sessions there are."""
+        parents = {pid: parent for pid, parent in map(parent_of, running()) if parent}
+        found = [self.process.pid]
+        for pid in found:
+            found.extend(child for child, parent in parents.items() if parent == pid)
+        return found
+
+    def pid_of(self, words: str) -> int:
+        return next(pid for pid in self.family() if words in words_of(pid))
+
+    def database_url(self) -> str:
+        return json.loads((self.data / "servers.json").read_text())["database_url"]
+
+
+def running() -> list[int]:
+    return [int(entry.name) for entry in Path("/proc").iterdir() if entry.name.isdigit()]
+
+
+def parent_of(pid: int) -> tuple[int, int]:
+    """(process, parent); no parent when it is gone or only waits to be collected."""
+    try:
+        state, parent = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[:2]
+    except OSError:
+        return pid, 0
+    return pid, 0 if state == "Z" else int(parent)
+
+
+def words_of(pid: int) -> str:
+    return Path(f"/proc/{pid}/cmdline").read_text().replace("\0", " ")

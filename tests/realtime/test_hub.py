@@ -1,0 +1,110 @@
+"""Who is told what, and when: the hub without any network."""
+
+from domain.clock import now
+from domain.eventlog import Logged
+from realtime.hub import Hub
+from realtime.news import Frame, News, entry
+
+TOPIC = "post:1"
+
+
+class Ear:
+    """A listener that writes down what it hears."""
+
+    def __init__(self) -> None:
+        self.heard: list[tuple[str, str, str | None]] = []
+
+    def send_event(self, event: Frame) -> None:
+        self.heard.append((event.news.type, event.news.id[-2:], event.prev and event.prev[-2:]))
+
+
+def news(seq: int, type: str = "post.counters", delivery: str = "state", topic: str = TOPIC) -> News:
+    logged = Logged(seq, type, [topic], "{}", None, None, now())
+    return News(f"1-{seq}", entry(logged, f"1-{seq - 1}", delivery))
+
+
+def hub_with(*ears: Ear) -> Hub:
+    hub = Hub(state_interval_s=0.1)
+    for ear in ears:
+        hub.join(ear, TOPIC, "")
+    return hub
+
+
+def test_an_event_reaches_every_listener_of_its_topic_and_nobody_else() -> None:
+    here, there = Ear(), Ear()
+    hub = hub_with(here)
+    hub.join(there, "post:2", "")
+    hub.deliver(news(1, "comment.created", "event"), 0.0)
+    assert here.heard == [("comment.created", "01", "")]
+    assert there.heard == []
+
+
+def test_each_event_names_the_one_before_it() -> None:
+    ear = Ear()
+    hub = hub_with(ear)
+    hub.deliver(news(1, "comment.created", "event"), 0.0)
+    hub.deliver(news(2, "comment.created", "event"), 0.0)
+    assert ear.heard[1] == ("comment.created", "02", "01")
+
+
+def test_the_first_state_goes_out_at_once_and_of_the_next_only_the_newest() -> None:
+    ear = Ear()
+    hub = hub_with(ear)
+    for seq in range(1, 6):
+        hub.deliver(news(seq), seq / 100)
+    hub.flush_due(0.05)
+    assert [heard[1] for heard in ear.heard] == ["01"]
+    hub.flush_due(0.12)
+    assert ear.heard[1:] == [("post.counters", "05", "01")]
+
+
+def test_what_is_held_back_goes_out_right_before_the_next_event() -> None:
+    ear = Ear()
+    hub = hub_with(ear)
+    hub.deliver(news(1), 0.0)
+    hub.deliver(news(2), 0.01)
+    hub.deliver(news(3, "comment.created", "event"), 0.02)
+    assert ear.heard[1:] == [("post.counters", "02", "01"), ("comment.created", "03", "02")]
+
+
+def test_states_of_two_types_keep_the_order_of_their_ids() -> None:
+    ear = Ear()
+    hub = hub_with(ear)
+    hub.deliver(news(1, "a"), 0.0)
+    hub.deliver(news(2, "b"), 0.01)
+    hub.deliver(news(3, "a"), 0.02)
+    hub.deliver(news(4, "b"), 0.03)
+    hub.flush_due(0.2)
+    assert [heard[1] for heard in ear.heard] == ["01", "03", "04"]
+
+
+def test_who_joins_while_something_is_held_back_is_spared_what_they_know() -> None:
+    early, late = Ear(), Ear()
+    hub = hub_with(early)
+    hub.deliver(news(1), 0.0)
+    hub.deliver(news(2), 0.01)
+    hub.join(late, TOPIC, "")
+    hub.flush_due(0.2)
+    hub.deliver(news(3, "comment.created", "event"), 0.3)
+    assert late.heard == [("comment.created", "03", "02")]
+
+
+def test_a_topic_that_nobody_listens_to_any_more_is_forgotten() -> None:
+    ear = Ear()
+    hub = hub_with(ear)
+    hub.deliver(news(1), 0.0)
+    hub.deliver(news(2), 0.01)
+    hub.leave(ear, TOPIC)
+    assert hub.channels == {}
+    assert hub.holding == set()
+
+
+def test_a_frame_is_encoded_once_for_all_who_want_the_same_bytes() -> None:
+    ears = [Ear() for _ in range(3)]
+    frames: list[bytes] = []
+    hub = hub_with(*ears)
+    for ear in ears:
+        ear.send_event = lambda event: frames.append(event.bytes_for("potluck.v1.json", framed=True))  # type: ignore[method-assign] # to see the bytes
+    hub.deliver(news(1, "comment.created", "event"), 0.0)
+    assert len(frames) == 3
+    assert len({id(frame) for frame in frames}) == 1
