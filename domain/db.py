@@ -33,12 +33,14 @@ DB = LazyEngine(config={"dsn": settings.database_url}, extensions=())
 
 
 class _Transaction:
-    """A connection with an open transaction, and what waits for its commit."""
+    """A connection with an open transaction, and what waits for its commit. In a rehearsal nothing ever commits:
+    there a transaction is a savepoint, and its end counts as the commit."""
 
-    __slots__ = ("after", "connection")
+    __slots__ = ("after", "connection", "rehearsal")
 
-    def __init__(self, connection: Any) -> None:
+    def __init__(self, connection: Any, *, rehearsal: bool = False) -> None:
         self.connection = connection
+        self.rehearsal = rehearsal
         self.after: list[Callable[[], None]] = []
 
 
@@ -81,19 +83,29 @@ def pool() -> Any:
 @asynccontextmanager
 async def transaction() -> AsyncGenerator[None]:
     """Everything inside commits together or not at all; a nested call joins the outer transaction."""
-    if _current.get() is not None:
+    outer = _current.get()
+    if outer is None:
+        async with _acquired() as connection, _begun(connection) as opened:
+            yield
+    elif outer.rehearsal:
+        async with _begun(outer.connection) as opened:
+            yield
+    else:
         yield
         return
-    async with pool().acquire() as connection:
-        opened = _Transaction(connection)
-        token = _current.set(opened)
-        try:
-            async with connection.transaction():
-                yield
-        finally:
-            _current.reset(token)
     for call in opened.after:
         call()
+
+
+@asynccontextmanager
+async def _begun(connection: Any) -> AsyncGenerator[_Transaction]:
+    opened = _Transaction(connection)
+    token = _current.set(opened)
+    try:
+        async with connection.transaction():
+            yield opened
+    finally:
+        _current.reset(token)
 
 
 @asynccontextmanager
@@ -113,11 +125,11 @@ async def savepoint() -> AsyncGenerator[None]:
 
 @asynccontextmanager
 async def rolled_back() -> AsyncGenerator[None]:
-    """A transaction that is always undone: for tests and rehearsals. Nothing that waits for a commit is called."""
+    """A rehearsal: everything works as if it were committed, and is undone at the end."""
     async with pool().acquire() as connection:
         undo = connection.transaction()
         await undo.start()
-        token = _current.set(_Transaction(connection))
+        token = _current.set(_Transaction(connection, rehearsal=True))
         try:
             yield
         finally:
@@ -128,35 +140,46 @@ async def rolled_back() -> AsyncGenerator[None]:
 def after_commit(call: Callable[[], None]) -> None:
     """Call once the current transaction is committed; at once when there is none."""
     opened = _current.get()
-    if opened is None:
+    if opened is None or opened.rehearsal:
         call()
     else:
         opened.after.append(call)
 
 
-def _runner() -> Any:
-    opened = _current.get()
-    return pool() if opened is None else opened.connection
+def _acquired() -> Any:
+    return pool().acquire(timeout=settings.db_timeout_s)
 
 
 async def fetch(sql: str, *args: object) -> Sequence[Row]:
     """All rows."""
-    return await _runner().fetch(sql, *args)
+    if (opened := _current.get()) is not None:
+        return await opened.connection.fetch(sql, *args)
+    async with _acquired() as connection:
+        return await connection.fetch(sql, *args)
 
 
 async def fetchrow(sql: str, *args: object) -> Row | None:
     """The first row, or None."""
-    return await _runner().fetchrow(sql, *args)
+    if (opened := _current.get()) is not None:
+        return await opened.connection.fetchrow(sql, *args)
+    async with _acquired() as connection:
+        return await connection.fetchrow(sql, *args)
 
 
 async def fetchval(sql: str, *args: object) -> Any:
     """The first column of the first row, or None."""
-    return await _runner().fetchval(sql, *args)
+    if (opened := _current.get()) is not None:
+        return await opened.connection.fetchval(sql, *args)
+    async with _acquired() as connection:
+        return await connection.fetchval(sql, *args)
 
 
 async def execute(sql: str, *args: object) -> str:
     """Run it; the status line, such as `DELETE 1`."""
-    return await _runner().execute(sql, *args)
+    if (opened := _current.get()) is not None:
+        return await opened.connection.execute(sql, *args)
+    async with _acquired() as connection:
+        return await connection.execute(sql, *args)
 
 
 def changed(status: str) -> int:

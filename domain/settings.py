@@ -26,7 +26,9 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     log_level: Annotated[str, Meta(description="debug, info, warning or error.")] = "info"
 
     db_pool_size: Annotated[int, Meta(description="PostgreSQL connections per process.", ge=2)] = 16
-    db_timeout_s: Annotated[float, Meta(description="Longest wait for a statement, seconds.", gt=0)] = 10.0
+    db_timeout_s: Annotated[
+        float, Meta(description="Longest wait for a connection, and for a statement, seconds.", gt=0)
+    ] = 5.0
     redis_timeout_s: Annotated[float, Meta(description="Longest wait for a Redis command, seconds.", gt=0)] = 2.0
     max_body_bytes: Annotated[int, Meta(description="Largest request body, bytes.", ge=1024)] = 262_144
     drain_s: Annotated[float, Meta(description="How long a stopping process lets clients leave, seconds.")] = 2.0

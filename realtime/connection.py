@@ -6,10 +6,10 @@ from collections import deque
 from collections.abc import Awaitable, Callable
 from typing import Any, Protocol
 
-from domain.accounts.rules import Viewer, viewer_of
+from domain.accounts.rules import TokenExpired, Viewer, viewer_of
 from domain.errors import DomainError
 from domain.settings import settings
-from realtime import protocol
+from realtime import metrics, protocol
 from realtime.access import judge
 from realtime.hub import Hub
 from realtime.news import Frame, frame, is_wire_id, milliseconds
@@ -141,6 +141,9 @@ class Connection:
     def _verified(self, token: str) -> Viewer:
         try:
             return viewer_of(token)
+        except TokenExpired:
+            self.close(Close.TOKEN_EXPIRED)
+            raise _Closed from None
         except DomainError:
             self.close(Close.BAD_TOKEN)
             raise _Closed from None
@@ -265,6 +268,7 @@ class Connection:
             self._outlet.write(self.outgoing)
             self.outgoing = []
         self.closed = True
+        metrics.SOCKETS_CLOSED.labels(str(code.value)).inc()
         self._outlet.close(code, protocol.MEANINGS[code])
 
     # what time brings

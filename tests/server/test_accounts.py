@@ -1,0 +1,91 @@
+"""People over HTTP."""
+
+import httpx
+import pytest
+from litestar import Litestar
+
+from domain import db
+from domain.ids import new_id
+from tests.factories import auth, make_post, make_user
+
+ME = "/api/v1/auth/me"
+
+
+async def test_a_profile_has_every_key(client: httpx.AsyncClient) -> None:
+    ana, ben = await make_user(), await make_user(username="Ben", display_name="Benjamín")
+
+    answer = await client.get(f"/api/v1/users/{ben.id}", headers=auth(ana))
+
+    profile = answer.json()
+    assert answer.status_code == 200
+    assert profile == {
+        "id": str(ben.id),
+        "username": "Ben",
+        "display_name": "Benjamín",
+        "avatar_url": None,
+        "bio": None,
+        "city": None,
+        "location": None,
+        "institutions": [],
+        "websites": [],
+        "privacy_level": "public",
+        "counters": {"followers": 0, "following": 0, "posts": 0},
+        "career_level": None,
+        "featured_badges": [],
+        "relation": {"following": "none", "followed_by": "none", "blocked": False, "muted": False},
+        "created_at": profile["created_at"],
+    }
+
+
+async def test_me_is_the_profile_and_what_nobody_else_sees(client: httpx.AsyncClient) -> None:
+    viewer = await make_user(email="ana@example.org")
+
+    profile = (await client.get(f"/api/v1/users/{viewer.id}", headers=auth(viewer))).json()
+    me = (await client.get(ME, headers=auth(viewer))).json()
+
+    assert me == profile | {
+        "email": "ana@example.org",
+        "email_verified": False,
+        "role": "user",
+        "preferences": {},
+    }
+    assert profile["relation"] is None
+
+
+async def test_a_profile_is_found_by_username(client: httpx.AsyncClient) -> None:
+    ben = await make_user(username="b.en")
+
+    answer = await client.get("/api/v1/users/by-username/B.EN", headers=auth(ben))
+
+    assert answer.json()["id"] == str(ben.id)
+
+
+@pytest.mark.parametrize("name", ["nobody", "%25", "%C3%B1", "%2F", "x" * 2000])
+async def test_a_name_that_nobody_has_is_404(client: httpx.AsyncClient, name: str) -> None:
+    answer = await client.get(f"/api/v1/users/by-username/{name}", headers=auth(await make_user()))
+
+    assert answer.status_code == 404
+
+
+async def test_an_unknown_user_is_404(client: httpx.AsyncClient) -> None:
+    answer = await client.get(f"/api/v1/users/{new_id()}", headers=auth(await make_user()))
+
+    assert (answer.status_code, answer.json()["error"]["code"]) == (404, "user_not_found")
+
+
+async def test_who_is_not_active_is_404(client: httpx.AsyncClient) -> None:
+    viewer, gone = await make_user(), await make_user(username="gone")
+    await make_post(gone)
+    await db.execute("UPDATE users SET is_active = false WHERE id = $1", gone.id)
+
+    by_id = await client.get(f"/api/v1/users/{gone.id}", headers=auth(viewer))
+    by_name = await client.get("/api/v1/users/by-username/gone", headers=auth(viewer))
+    posts = await client.get(f"/api/v1/users/{gone.id}/posts", headers=auth(viewer))
+
+    assert (by_id.status_code, by_name.status_code, posts.status_code) == (404, 404, 404)
+
+
+def test_the_document_describes_people(app: Litestar) -> None:
+    schemas = app.openapi_schema.to_schema()["components"]["schemas"]
+
+    assert {"UserRef", "User", "Me", "SignedIn", "Tokens", "Registration"} <= {name.split("_")[-1] for name in schemas}
