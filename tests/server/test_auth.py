@@ -110,10 +110,13 @@ async def test_an_end_that_is_rolled_back_is_none() -> None:
     viewer, heard = await make_user(), Revocations()
     unlisten = heard.listen()
 
-    with pytest.raises(ArithmeticError):
+    async def end_and_fail() -> None:
         async with db.transaction():
             await actions.end_session(viewer, viewer.session_id)
             raise ArithmeticError
+
+    with pytest.raises(ArithmeticError):
+        await end_and_fail()
     unlisten()
 
     assert viewer.session_id not in heard
