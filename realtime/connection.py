@@ -213,7 +213,7 @@ class Connection:
             if topic in self.topics:  # subscribing again: what is held back is for the old subscription
                 live.hub.flush_topic(topic)
             self.topics.add(topic)
-            live.hub.join(self, topic, live.ring.last(topic))
+            live.hub.join(self, topic, live.ring.last(topic), position)
         if cursor is None:
             return Outcome(outcome="live", cursor=position)
         if milliseconds(cursor) > time.time() * 1000 + CLOCK_SLACK_MS:

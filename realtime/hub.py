@@ -21,7 +21,7 @@ class Channel:
     def __init__(self, name: str, sent: str) -> None:
         self.name = name
         self.members: set[Listener] = set()
-        self.joining: set[Listener] = set()  # since something was held back: they know that state already
+        self.joining: dict[Listener, str] = {}  # since something was held back -> the position they know
         self.sent = sent  # the id that the next frame names as the one before it
         self.held: dict[str, News] = {}  # type -> newest state, in order of ids
         self.flushed_at = float("-inf")
@@ -38,13 +38,16 @@ class Hub:
         self.holding: set[Channel] = set()
         self._interval = state_interval_s
 
-    def join(self, listener: Listener, topic: str, sent: str) -> None:
-        """Have a listener hear of a topic from now on. `sent` is the topic's newest id so far, "" for none."""
+    def join(self, listener: Listener, topic: str, sent: str, position: str) -> None:
+        """Have a listener hear of a topic what comes behind a position. `sent` is the topic's newest id so far."""
         channel = self.channels.get(topic)
         if channel is None:
             channel = self.channels[topic] = Channel(topic, sent)
         if listener not in channel.members:
-            (channel.joining if channel.held else channel.members).add(listener)
+            if channel.held:
+                channel.joining[listener] = position
+            else:
+                channel.members.add(listener)
 
     def leave(self, listener: Listener, topic: str) -> None:
         """Have it hear no more; a topic without listeners is forgotten."""
@@ -52,7 +55,7 @@ class Hub:
         if channel is None:
             return
         channel.members.discard(listener)
-        channel.joining.discard(listener)
+        channel.joining.pop(listener, None)
         if not channel.members and not channel.joining:
             del self.channels[topic]
             self.holding.discard(channel)
@@ -89,17 +92,21 @@ class Hub:
             self.flush(channel)
 
     def flush(self, channel: Channel) -> None:
-        """Send what is held back, and let in who joined meanwhile."""
+        """Send what is held back, and let in who joined meanwhile: of this they get what is newer than they know."""
         for news in channel.held.values():
-            self._tell(channel, news)
+            frame = self._tell(channel, news)
+            for listener, position in channel.joining.items():
+                if position < news.id:
+                    listener.send_event(frame)
         channel.held.clear()
         self.holding.discard(channel)
         if channel.joining:
-            channel.members |= channel.joining
+            channel.members.update(channel.joining)
             channel.joining.clear()
 
-    def _tell(self, channel: Channel, news: News) -> None:
+    def _tell(self, channel: Channel, news: News) -> Frame:
         frame = Frame(news, channel.name, channel.sent)
         channel.sent = news.id
         for listener in channel.members:
             listener.send_event(frame)
+        return frame

@@ -26,14 +26,14 @@ def news(seq: int, type: str = "post.counters", delivery: str = "state", topic: 
 def hub_with(*ears: Ear) -> Hub:
     hub = Hub(state_interval_s=0.1)
     for ear in ears:
-        hub.join(ear, TOPIC, "")
+        hub.join(ear, TOPIC, "", "")
     return hub
 
 
 def test_an_event_reaches_every_listener_of_its_topic_and_nobody_else() -> None:
     here, there = Ear(), Ear()
     hub = hub_with(here)
-    hub.join(there, "post:2", "")
+    hub.join(there, "post:2", "", "")
     hub.deliver(news(1, "comment.created", "event"), 0.0)
     assert here.heard == [("comment.created", "01", "")]
     assert there.heard == []
@@ -83,10 +83,21 @@ def test_who_joins_while_something_is_held_back_is_spared_what_they_know() -> No
     hub = hub_with(early)
     hub.deliver(news(1), 0.0)
     hub.deliver(news(2), 0.01)
-    hub.join(late, TOPIC, "")
+    hub.join(late, TOPIC, "", news(2).id)
     hub.flush_due(0.2)
     hub.deliver(news(3, "comment.created", "event"), 0.3)
     assert late.heard == [("comment.created", "03", "02")]
+
+
+def test_who_joins_while_something_is_held_back_hears_what_comes_after() -> None:
+    early, late = Ear(), Ear()
+    hub = hub_with(early)
+    hub.deliver(news(1), 0.0)
+    hub.deliver(news(2), 0.01)
+    hub.join(late, TOPIC, "", news(2).id)
+    hub.deliver(news(3), 0.02)
+    hub.flush_due(0.2)
+    assert late.heard == [("post.counters", "03", "01")]
 
 
 def test_a_topic_that_nobody_listens_to_any_more_is_forgotten() -> None:
