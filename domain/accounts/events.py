@@ -2,8 +2,10 @@
 
 from typing import ClassVar, Literal
 
-from domain.eventlog import Event
+from domain.accounts.rules import PrivacyLevel
+from domain.eventlog import Delivery, Event
 from domain.ids import SessionID, UserID
+from domain.location import Location
 
 Reason = Literal["signed_out", "ended", "token_reused", "password_changed"]
 
@@ -13,6 +15,31 @@ class UserRegistered(Event, frozen=True):
 
     type: ClassVar[str] = "user.registered"
     user_id: UserID
+
+
+class ProfileChanged(Event, frozen=True, kw_only=True):
+    """Somebody's profile as it is now; counters have a writer of their own."""
+
+    type: ClassVar[str] = "profile.changed"
+    delivery: ClassVar[Delivery] = "state"
+    id: UserID
+    username: str
+    display_name: str | None
+    avatar_url: str | None
+    bio: str | None
+    city: str | None
+    location: Location | None
+    institutions: list[str]
+    websites: list[str]
+    privacy_level: PrivacyLevel
+
+
+class PrivacyChanged(Event, frozen=True, kw_only=True):
+    """Others may see the account's posts than before. For servers: they ask again who may listen."""
+
+    type: ClassVar[str] = "privacy.changed"
+    user_id: UserID
+    privacy_level: PrivacyLevel
 
 
 class SessionRevoked(Event, frozen=True):

@@ -1,18 +1,22 @@
 """What can be seen of people, and by whom."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 from datetime import datetime
 from typing import Any, Literal
+from uuid import UUID
 
 import msgspec
 
 from domain import db
-from domain.accounts.rules import Viewer
+from domain.accounts.rules import PrivacyLevel, Viewer
 from domain.clock import stamp
 from domain.errors import NotFound
 from domain.ids import UserID
+from domain.location import Location
 
 Following = Literal["none", "pending", "active"]
+Verdict = Literal["ok", "deleted", "suspended", "blocked", "private"]
+"""Whether the viewer may see a thing; if not, why."""
 
 
 class UserRef(msgspec.Struct, frozen=True):
@@ -46,10 +50,10 @@ class User(UserRef, frozen=True, kw_only=True):
 
     bio: str | None
     city: str | None
-    location: dict[str, Any] | None
-    institutions: list[Any]
+    location: Location | None
+    institutions: list[str]
     websites: list[str]
-    privacy_level: Literal["public", "followers", "private"]
+    privacy_level: PrivacyLevel
     counters: UserCounters
     career_level: dict[str, Any] | None = None
     featured_badges: list[Any] = []
@@ -73,9 +77,15 @@ class UserNotFound(NotFound):
 # $1 is the viewer.
 _READ_USER = """
 SELECT u.id, u.username, u.display_name, u.avatar_url, u.privacy_level, u.created_at, p.bio, p.city, p.location,
-    p.institutions, p.websites, coalesce(c.followers, 0) AS followers, coalesce(c.following, 0) AS following,
-    coalesce(c.posts, 0) AS posts
+    p.institutions, p.websites, coalesce(c.followers, 0) + coalesce(own.followers, 0) AS followers,
+    coalesce(c.following, 0) + coalesce(own.following, 0) AS following, coalesce(c.posts, 0) AS posts,
+    coalesce(mine.status, 'none') AS following_them, coalesce(theirs.status, 'none') AS followed_by_them,
+    m.muter_id IS NOT NULL AS muted
 FROM visible_users($1) u JOIN profiles p ON p.user_id = u.id LEFT JOIN user_counts c ON c.user_id = u.id
+LEFT JOIN unfolded_follows($1) own ON own.user_id = u.id
+LEFT JOIN follows mine ON mine.follower_id = $1 AND mine.followed_id = u.id
+LEFT JOIN follows theirs ON theirs.follower_id = u.id AND theirs.followed_id = $1
+LEFT JOIN mutes m ON m.muter_id = $1 AND m.muted_id = u.id
 """
 
 READ_USER = _READ_USER + "WHERE u.id = $2"
@@ -88,6 +98,8 @@ FROM users u JOIN credentials c ON c.user_id = u.id JOIN profiles p ON p.user_id
 """
 
 VISIBLE_USERS = "SELECT id FROM visible_users($1) WHERE id = ANY($2::uuid[])"
+
+USER_ACCESS = "SELECT id, owner, verdict FROM user_access($1, $2)"
 
 
 async def read_user(viewer: Viewer, user_id: UserID) -> User:
@@ -122,10 +134,18 @@ async def visible_users(viewer: Viewer, user_ids: Collection[UserID]) -> set[Use
     return {row["id"] for row in await db.fetch(VISIBLE_USERS, viewer.id, list(user_ids))}
 
 
+async def user_access(viewer: Viewer, user_ids: Iterable[UUID]) -> list[tuple[UUID, UserID | None, Verdict]]:
+    """Of each user themselves, and whether the viewer may see their profile or why not."""
+    rows = await db.fetch(USER_ACCESS, viewer.id, list(user_ids))
+    return [(row["id"], row["owner"], row["verdict"]) for row in rows]
+
+
 def _user(viewer: Viewer, row: db.Row | None) -> User:
     if row is None:
         raise UserNotFound
     location = row["location"]
+    # Who has blocked, or is blocked, is not seen at all.
+    relation = Relation(row["following_them"], row["followed_by_them"], blocked=False, muted=row["muted"])
     return User(
         id=row["id"],
         username=row["username"],
@@ -133,12 +153,12 @@ def _user(viewer: Viewer, row: db.Row | None) -> User:
         avatar_url=row["avatar_url"],
         bio=row["bio"],
         city=row["city"],
-        location=None if location is None else msgspec.json.decode(location, type=dict[str, Any]),
-        institutions=msgspec.json.decode(row["institutions"], type=list[Any]),
+        location=None if location is None else msgspec.json.decode(location, type=Location),
+        institutions=msgspec.json.decode(row["institutions"], type=list[str]),
         websites=msgspec.json.decode(row["websites"], type=list[str]),
         privacy_level=row["privacy_level"],
         counters=UserCounters(row["followers"], row["following"], row["posts"]),
-        relation=None if row["id"] == viewer.id else Relation(),
+        relation=None if row["id"] == viewer.id else relation,
         created_at=stamp(row["created_at"]),
     )
 

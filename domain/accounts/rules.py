@@ -3,7 +3,7 @@
 import base64
 import binascii
 from functools import lru_cache
-from typing import Annotated, Any, Final
+from typing import Annotated, Any, Final, Literal
 
 import jwt
 import msgspec
@@ -18,6 +18,19 @@ from domain.text import Text
 # `(?!\n)`: Python's `$` also matches before a last line feed.
 Username = Annotated[str, Meta(min_length=3, max_length=50, pattern=r"^[A-Za-z0-9_.-]+$(?!\n)")]
 DisplayName = Annotated[Text, Meta(min_length=1, max_length=100)]
+Bio = Annotated[Text, Meta(min_length=1, max_length=1000)]
+City = Annotated[Text, Meta(min_length=1, max_length=100)]
+Institution = Annotated[Text, Meta(min_length=1, max_length=200)]
+# A host with a dot, and nothing before it that could be taken for one; letters of any language.
+Website = Annotated[
+    str,
+    Meta(
+        max_length=500,
+        pattern=r"\Ahttps?://(?:[^\W_](?:[\w-]{0,61}[^\W_])?\.)+[^\W_](?:[\w-]{0,61}[^\W_])?(?::\d{1,5})?(?:[/?#][^\s\x00]*)?\Z",
+    ),
+]
+PrivacyLevel = Literal["public", "followers", "private"]
+"""On another level than public, whoever wants to follow has to ask, and posts are for followers at most."""
 
 ALGORITHM: Final = "HS256"
 KEY_BYTES: Final = 32

@@ -2,11 +2,12 @@
 
 from uuid import UUID
 
-from litestar import get
+from litestar import get, patch
 from litestar.di import NamedDependency
-from litestar.params import FromPath
+from litestar.params import FromPath, JSONBody
 
-from domain.accounts import queries
+from domain.accounts import actions, queries
+from domain.accounts.actions import ProfileChanges
 from domain.accounts.queries import Me, User
 from domain.accounts.rules import Viewer
 from domain.ids import UserID
@@ -30,4 +31,12 @@ async def read_user_named(viewer: NamedDependency[Viewer], username: FromPath[st
     return await queries.read_user_named(viewer, username)
 
 
-routes = [read_me, read_user, read_user_named]
+@patch("/api/v1/users/{user_id:uuid}")
+async def change_profile(
+    viewer: NamedDependency[Viewer], user_id: FromPath[UUID], data: JSONBody[ProfileChanges]
+) -> User:
+    """Change one's own profile; what is left out stays."""
+    return await actions.change_profile(viewer, UserID(user_id), data)
+
+
+routes = [read_me, read_user, read_user_named, change_profile]

@@ -8,12 +8,14 @@ import jwt
 import msgspec
 import pytest
 
-from domain import db
+from domain import db, topics
 from domain.accounts import queries, rules
+from domain.accounts.actions import NotYourProfile, ProfileChanges, change_profile
 from domain.accounts.queries import Relation, UserCounters, UserNotFound
-from domain.accounts.rules import DisplayName, TokenExpired, TokenInvalid, Username, Viewer
+from domain.accounts.rules import DisplayName, TokenExpired, TokenInvalid, Username, Viewer, Website
 from domain.clock import now, stamp
 from domain.ids import SessionID, UserID, new_id
+from domain.location import Location
 from domain.settings import settings
 from tests.conftest import Clock
 from tests.factories import make_user
@@ -227,3 +229,121 @@ async def test_only_oneself_sees_the_address() -> None:
 
     assert (me.email, me.email_verified, me.role, me.preferences) == ("ana@example.org", False, "user", {})
     assert "example.org" not in msgspec.json.encode(await queries.read_user(viewer, viewer.id)).decode()
+
+
+# changing one's profile
+
+PLACE = Location(display_name="Paris", lat=48.85, lon=2.35)
+EVENTS = """
+SELECT type, topics, data::text AS data FROM events WHERE type IN ('profile.changed', 'privacy.changed') ORDER BY seq
+"""
+
+
+async def told() -> list[tuple[str, list[str], dict[str, Any]]]:
+    return [(row["type"], row["topics"], json.loads(row["data"])) for row in await db.fetch(EVENTS)]
+
+
+async def test_what_is_changed_is_changed_and_told_and_the_rest_stays() -> None:
+    viewer = await make_user(username="ana", display_name="Ana")
+    await change_profile(viewer, viewer.id, ProfileChanges(bio="I cook", websites=["https://ana.example.org"]))
+
+    changed = await change_profile(
+        viewer, viewer.id, ProfileChanges(display_name=None, city="Paris", location=PLACE, institutions=["A school"])
+    )
+
+    assert changed == await queries.read_user(viewer, viewer.id)
+    assert (changed.display_name, changed.bio, changed.city, changed.location) == (None, "I cook", "Paris", PLACE)
+    assert (changed.institutions, changed.websites) == (["A school"], ["https://ana.example.org"])
+    _, (kind, heard_by, data) = await told()
+    assert (kind, heard_by) == ("profile.changed", [topics.user(viewer.id)])
+    assert data == {
+        "id": str(viewer.id),
+        "username": "ana",
+        "display_name": None,
+        "avatar_url": None,
+        "bio": "I cook",
+        "city": "Paris",
+        "location": {"display_name": "Paris", "lat": 48.85, "lon": 2.35, "place_id": None},
+        "institutions": ["A school"],
+        "websites": ["https://ana.example.org"],
+        "privacy_level": "public",
+    }
+
+
+async def test_a_change_of_nothing_is_told_to_nobody() -> None:
+    viewer = await make_user(display_name="Ana")
+    same = ProfileChanges(display_name="Ana", bio=None, institutions=[], privacy_level="public")
+
+    await change_profile(viewer, viewer.id, ProfileChanges())
+    await change_profile(viewer, viewer.id, same)
+
+    assert await told() == []
+
+
+async def test_another_privacy_makes_servers_ask_again() -> None:
+    viewer = await make_user()
+
+    await change_profile(viewer, viewer.id, ProfileChanges(privacy_level="followers"))
+    await change_profile(viewer, viewer.id, ProfileChanges(privacy_level="followers"))
+
+    privacy, profile = await told()
+    assert privacy == (
+        "privacy.changed",
+        [topics.access(viewer.id)],
+        {"user_id": str(viewer.id), "privacy_level": "followers"},
+    )
+    assert (profile[0], profile[2]["privacy_level"]) == ("profile.changed", "followers")
+
+
+async def test_one_cannot_change_the_profile_of_others() -> None:
+    viewer, other = await make_user(), await make_user()
+
+    with pytest.raises(NotYourProfile):
+        await change_profile(viewer, other.id, ProfileChanges(bio="x"))
+
+
+async def test_a_profile_that_is_gone_is_not_found() -> None:
+    viewer = await make_user()
+    await db.execute("DELETE FROM users WHERE id = $1", viewer.id)
+
+    with pytest.raises(UserNotFound):
+        await change_profile(viewer, viewer.id, ProfileChanges(bio="x"))
+
+
+GOOD_SITES = [
+    "https://example.org",
+    "http://a.b-c.example.org:8080/x?y#z",
+    "https://кухня.рф/путь",
+    "https://192.0.2.1/",
+    "https://example.org?q=a@b",
+]
+
+
+@pytest.mark.parametrize("site", GOOD_SITES)
+def test_a_website_is_an_address_of_the_web(site: str) -> None:
+    assert msgspec.convert(site, Website) == site
+
+
+BAD_SITES = [
+    "",
+    "example.org",
+    "ftp://example.org",
+    "javascript:alert(1)",
+    "https://",
+    "https://localhost",
+    "https://-a.example.org",
+    "https://a..b",
+    "https://good.example.org@evil.example.org",
+    "https://example.org\\@evil.example.org",
+    "https://example.org/a b",
+    "https://example.org/\n",
+    "https://example.org/\0",
+    "https://example.org:port",
+    "https://example.org/" + "x" * 500,
+]
+
+
+@pytest.mark.parametrize("site", BAD_SITES)
+def test_anything_else_is_no_website(site: str) -> None:
+    with pytest.raises(msgspec.ValidationError):
+        msgspec.convert(site, Website)

@@ -89,3 +89,58 @@ def test_the_document_describes_people(app: Litestar) -> None:
     schemas = app.openapi_schema.to_schema()["components"]["schemas"]
 
     assert {"UserRef", "User", "Me", "SignedIn", "Tokens", "Registration"} <= {name.split("_")[-1] for name in schemas}
+
+
+async def test_one_changes_ones_own_profile(client: httpx.AsyncClient) -> None:
+    ana, ben = await make_user(), await make_user()
+    changes = {
+        "display_name": "Ana",
+        "bio": "I cook",
+        "city": "Paris",
+        "location": {"display_name": "Paris"},
+        "institutions": ["A school"],
+        "websites": ["https://ana.example.org"],
+        "privacy_level": "followers",
+    }
+
+    changed = await client.patch(f"/api/v1/users/{ana.id}", headers=auth(ana), json=changes)
+    seen = await client.get(f"/api/v1/users/{ana.id}", headers=auth(ben))
+
+    location = {"display_name": "Paris", "lat": None, "lon": None, "place_id": None}
+    assert changed.status_code == 200
+    assert {name: changed.json()[name] for name in changes} == changes | {"location": location}
+    assert changed.json()["relation"] is None
+    assert seen.json() == changed.json() | {"relation": seen.json()["relation"]}
+
+
+async def test_the_profile_of_another_is_403(client: httpx.AsyncClient) -> None:
+    ana, ben = await make_user(), await make_user()
+
+    answer = await client.patch(f"/api/v1/users/{ben.id}", headers=auth(ana), json={"bio": "x"})
+
+    assert (answer.status_code, answer.json()["error"]["code"]) == (403, "not_your_profile")
+
+
+BAD_CHANGES = {
+    "username": "new",
+    "display_name": "",
+    "bio": "x" * 1001,
+    "city": "x" * 101,
+    "location": "Paris",
+    "location.lat": {"location": {"display_name": "x", "lat": 91}},
+    "institutions": ["x"] * 11,
+    "websites": ["https://example.org"] * 6,
+    "websites[0]": {"websites": ["example.org"]},
+    "privacy_level": "secret",
+}
+
+
+@pytest.mark.parametrize("field", BAD_CHANGES)
+async def test_a_profile_that_cannot_be_is_400_and_names_the_field(client: httpx.AsyncClient, field: str) -> None:
+    ana = await make_user()
+    wrong = BAD_CHANGES[field]
+    body = wrong if isinstance(wrong, dict) else {field: wrong}
+
+    answer = await client.patch(f"/api/v1/users/{ana.id}", headers=auth(ana), json=body)
+
+    assert (answer.status_code, set(answer.json()["error"]["details"])) == (400, {field})

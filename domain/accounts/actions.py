@@ -1,0 +1,78 @@
+"""What people do with their own accounts."""
+
+from typing import Annotated, Any
+
+import msgspec
+from msgspec import UNSET, Meta, UnsetType
+
+from domain import db, topics
+from domain.accounts.events import PrivacyChanged, ProfileChanged
+from domain.accounts.queries import User, UserNotFound, read_user
+from domain.accounts.rules import Bio, City, DisplayName, Institution, PrivacyLevel, Viewer, Website
+from domain.clock import now
+from domain.db import transaction
+from domain.errors import Forbidden
+from domain.eventlog import emit
+from domain.ids import UserID
+from domain.location import Location
+
+
+class ProfileChanges(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
+    """What people change of their profile; what is left out stays."""
+
+    display_name: DisplayName | UnsetType | None = UNSET
+    bio: Bio | UnsetType | None = UNSET
+    city: City | UnsetType | None = UNSET
+    location: Location | UnsetType | None = UNSET
+    institutions: Annotated[list[Institution], Meta(max_length=10)] | UnsetType = UNSET
+    websites: Annotated[list[Website], Meta(max_length=5)] | UnsetType = UNSET
+    privacy_level: PrivacyLevel | UnsetType = UNSET
+
+
+class NotYourProfile(Forbidden):
+    """You may change only your own profile."""
+
+
+LOCK_PROFILE = """
+SELECT u.id FROM users u JOIN profiles p ON p.user_id = u.id WHERE u.id = $1 FOR NO KEY UPDATE
+"""
+
+CHANGE_PROFILE = """
+WITH named AS (
+    UPDATE users SET display_name = $2, privacy_level = $3, updated_at = $4 WHERE id = $1
+)
+UPDATE profiles SET bio = $5, city = $6, location = $7, institutions = $8, websites = $9 WHERE user_id = $1
+"""
+
+
+async def change_profile(viewer: Viewer, user_id: UserID, changes: ProfileChanges) -> User:
+    """Change one's own profile. Raises NotYourProfile; UserNotFound when the account is gone."""
+    if user_id != viewer.id:
+        raise NotYourProfile
+    given: dict[str, Any] = {
+        name: value for name, value in msgspec.structs.asdict(changes).items() if value is not UNSET
+    }
+    async with transaction():
+        if await db.fetchval(LOCK_PROFILE, viewer.id) is None:
+            raise UserNotFound
+        before = await read_user(viewer, viewer.id)
+        after = msgspec.structs.replace(before, **given)
+        if after == before:
+            return before
+        shown = (after.display_name, after.privacy_level, now(), after.bio, after.city)
+        lists = (_json(after.institutions), _json(after.websites))
+        location = None if after.location is None else _json(after.location)
+        await db.execute(CHANGE_PROFILE, viewer.id, *shown, location, *lists)
+        if after.privacy_level != before.privacy_level:
+            changed = PrivacyChanged(user_id=viewer.id, privacy_level=after.privacy_level)
+            await emit(changed, topics.access(viewer.id), actor=viewer.id)
+        await emit(_changed(after), topics.user(viewer.id), actor=viewer.id)
+    return after
+
+
+def _changed(user: User) -> ProfileChanged:
+    return ProfileChanged(**{name: getattr(user, name) for name in ProfileChanged.__struct_fields__})
+
+
+def _json(value: object) -> str:
+    return msgspec.json.encode(value).decode()
