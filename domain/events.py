@@ -1,19 +1,50 @@
 """AnyEvent: everything that can happen, in one union; a type that is missing here is a failing test."""
 
-from domain.accounts.events import SessionRevoked, UserRegistered
+from domain.accounts.events import PrivacyChanged, ProfileChanged, SessionRevoked, UserRegistered
+from domain.comments.events import CommentCreated, CommentDeleted, CommentEdited
 from domain.counters.events import PostCounters, UserCounters
 from domain.eventlog import Delivery, Event, Logged
-from domain.posts.events import PostDeleted, PostEdited, PostPublished
+from domain.graph.events import (
+    FollowAccepted,
+    FollowerRemoved,
+    FollowRequested,
+    FollowRequestRejected,
+    FollowRequestWithdrawn,
+    UserBlocked,
+    UserFollowed,
+    UserMuted,
+    UserUnblocked,
+    UserUnfollowed,
+    UserUnmuted,
+)
+from domain.posts.events import PostDeleted, PostEdited, PostPublished, PostVisibilityChanged
 from domain.reactions.events import PostLiked, PostUnliked
 
 AnyEvent = (
     SessionRevoked
     | UserRegistered
+    | ProfileChanged
+    | PrivacyChanged
+    | UserFollowed
+    | UserUnfollowed
+    | FollowRequested
+    | FollowRequestWithdrawn
+    | FollowAccepted
+    | FollowRequestRejected
+    | FollowerRemoved
+    | UserBlocked
+    | UserUnblocked
+    | UserMuted
+    | UserUnmuted
     | PostPublished
     | PostEdited
+    | PostVisibilityChanged
     | PostDeleted
     | PostLiked
     | PostUnliked
+    | CommentCreated
+    | CommentEdited
+    | CommentDeleted
     | PostCounters
     | UserCounters
 )

@@ -8,6 +8,7 @@ from uuid_utils.compat import uuid7
 UserID = NewType("UserID", UUID)
 SessionID = NewType("SessionID", UUID)
 PostID = NewType("PostID", UUID)
+CommentID = NewType("CommentID", UUID)
 
 
 def new_id() -> UUID:

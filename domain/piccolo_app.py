@@ -11,7 +11,9 @@ APP_CONFIG = AppConfig(
         [
             "domain.accounts.tables",
             "domain.sessions.tables",
+            "domain.graph.tables",
             "domain.posts.tables",
+            "domain.comments.tables",
             "domain.reactions.tables",
             "domain.counters.tables",
         ]

@@ -20,10 +20,26 @@ def session(session_id: SessionID) -> str:
     return f"session:{session_id}"
 
 
+def author(user_id: UserID) -> str:
+    """What servers tell each other: an author said something, and their followers' homes may hear it."""
+    return f"author:{user_id}"
+
+
+def gone(topic: str) -> str:
+    """What servers tell each other: the thing of this topic is no more."""
+    return f"gone:{topic}"
+
+
+def access(owner: UserID, viewer: UserID | None = None) -> str:
+    """What servers tell each other: what `viewer`, or everybody, may see of `owner` may have changed."""
+    return f"access:{owner}:{viewer or '*'}"
+
+
 def parse(topic: str) -> tuple[str, UUID | None]:
-    """Split a topic into its kind and its id; ValueError when it is not written as we write it."""
+    """Split a topic into its kind and its id; ValueError when it is not written as we write it.
+    What only servers read, and is not a kind and an id, is left as it is."""
     kind, colon, rest = topic.partition(":")
-    if not colon:
+    if not colon or kind == "access":
         return kind, None
     parsed = UUID(rest)
     if str(parsed) != rest:

@@ -14,12 +14,14 @@ from server.idempotency import IdempotencyKeys
 from server.incoming import StrictRequest
 from server.limits import Limiter, RateLimits
 from server.observe import Edge
-from server.routes import accounts, posts, reactions, realtime, service, sessions
+from server.routes import accounts, comments, graph, posts, reactions, realtime, service, sessions
 
 ROUTES = [
     *accounts.routes,
     *sessions.routes,
+    *graph.routes,
     *posts.routes,
+    *comments.routes,
     *reactions.routes,
     *realtime.routes,
     *service.routes,
@@ -76,7 +78,7 @@ async def redis(app: Litestar) -> AsyncGenerator[None]:
 async def delivery(app: Litestar) -> AsyncGenerator[None]:
     """News for the sockets of this process, as `app.state.gateway`; and which sessions have ended."""
     unlisten = auth.revocations.listen()
-    app.state.gateway = gateway = Gateway(auth.revocations.__contains__, auth.revocations.add)
+    app.state.gateway = gateway = Gateway(auth.revocations.__contains__, auth.revocations.add, auth.revocations.load)
     try:
         await gateway.start()
         await auth.revocations.load()  # after both have begun to hear of them, so that none falls between

@@ -3,10 +3,16 @@
 from itertools import count
 from typing import Any
 
+from domain import eventlog
 from domain.accounts.rules import Viewer, access_token, signing_key, viewer_of
+from domain.comments.actions import NewComment, comment_on
+from domain.comments.queries import Comment
+from domain.consequences import PAGE
 from domain.posts.actions import NewPost, publish_post
 from domain.posts.queries import Post
 from domain.sessions.actions import Device, Registration, register
+from domain.targets import Target
+from server.worker import Follower
 
 PASSWORD = "correct horse battery"
 
@@ -34,3 +40,18 @@ async def make_post(viewer: Viewer | None = None, **given: Any) -> Post:
     """A post, by somebody new when nobody is named."""
     new: dict[str, Any] = {"content": "Soup of the day"}
     return await publish_post(viewer or await make_user(), NewPost(**new | given))
+
+
+async def make_comment(post: Post, viewer: Viewer | None = None, parent: Comment | None = None) -> Comment:
+    """A comment on the post or a reply to the parent, by somebody new when nobody is named."""
+    new = NewComment(content="Looks good", parent_id=None if parent is None else parent.id)
+    return await comment_on(viewer or await make_user(), Target("post", post.id), new)
+
+
+async def settle() -> None:
+    """Have all that is committed cut and folded, and what that emits too, the way the worker does."""
+    while await eventlog.cut(await eventlog.latest_cut()):
+        for consequence in PAGE:
+            follower = Follower(consequence)
+            while await follower.step():
+                pass

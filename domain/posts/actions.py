@@ -12,8 +12,9 @@ from domain.db import transaction
 from domain.errors import Forbidden, Invalid
 from domain.eventlog import emit
 from domain.ids import PostID, new_id
-from domain.posts.events import PostDeleted, PostEdited, PostPublished
-from domain.posts.queries import Location, Post, Subject, read_post
+from domain.location import Location
+from domain.posts.events import PostDeleted, PostEdited, PostPublished, PostVisibilityChanged
+from domain.posts.queries import Post, Subject, read_post
 from domain.posts.rules import Content, ImageUrl, PostType, Title, Visibility
 
 T = TypeVar("T")
@@ -38,6 +39,7 @@ class PostChanges(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
     title: Title | UnsetType | None = UNSET
     post_type: PostType | UnsetType = UNSET
     image_url: ImageUrl | UnsetType | None = UNSET
+    visibility: Visibility | UnsetType = UNSET
     subject: Subject | UnsetType | None = UNSET
     location: Location | UnsetType | None = UNSET
 
@@ -50,21 +52,27 @@ class NothingToChange(Invalid):
     """Name at least one field to change."""
 
 
+# The author's row is held, so that nobody is told publicly what was posted after the account ceased to be public.
 ADD_POST = """
+WITH author AS (SELECT id, privacy_level FROM users WHERE id = $2 FOR SHARE)
 INSERT INTO posts (id, author_id, title, content, post_type, image_url, visibility, subject, location, created_at)
-VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)
+SELECT $1, id, $3, $4, $5, $6, $7, $8, $9, $10 FROM author
+RETURNING visibility = 'public' AND (SELECT privacy_level FROM author) = 'public' AS is_public
 """
 
 CHANGE_POST = """
-UPDATE posts SET
+UPDATE posts p SET
     content = CASE WHEN 'content' = ANY($3) THEN $4 ELSE content END,
     title = CASE WHEN 'title' = ANY($3) THEN $5 ELSE title END,
     post_type = CASE WHEN 'post_type' = ANY($3) THEN $6 ELSE post_type END,
     image_url = CASE WHEN 'image_url' = ANY($3) THEN $7 ELSE image_url END,
     subject = CASE WHEN 'subject' = ANY($3) THEN $8::jsonb ELSE subject END,
     location = CASE WHEN 'location' = ANY($3) THEN $9::jsonb ELSE location END,
-    edited_at = $10
-WHERE id = $1 AND author_id = $2
+    visibility = CASE WHEN 'visibility' = ANY($3) THEN $11 ELSE p.visibility END,
+    edited_at = CASE WHEN $3 = ARRAY['visibility'] THEN edited_at ELSE $10 END
+FROM (SELECT id, visibility FROM posts WHERE id = $1 AND author_id = $2 FOR NO KEY UPDATE) old
+WHERE p.id = old.id
+RETURNING old.visibility
 """
 
 DELETE_POST = "DELETE FROM posts WHERE id = $1 AND author_id = $2"
@@ -75,9 +83,11 @@ async def publish_post(viewer: Viewer, new: NewPost) -> Post:
     async with transaction():
         post_id = PostID(new_id())
         details = (new.title, new.content, new.post_type, new.image_url, new.visibility)
-        await db.execute(ADD_POST, post_id, viewer.id, *details, _json(new.subject), _json(new.location), now())
+        things = (_json(new.subject), _json(new.location))
+        is_public = await db.fetchval(ADD_POST, post_id, viewer.id, *details, *things, now())
         post = await read_post(viewer, post_id)
-        heard_by = [topics.user(viewer.id)] if new.visibility == "public" else []
+        heard_by = [topics.user(viewer.id)] if is_public else []
+        heard_by += [topics.author(viewer.id)] if new.visibility != "private" else []
         told = PostPublished(post=msgspec.structs.replace(post, viewer=None))
         await emit(told, *heard_by, actor=viewer.id, audience=new.visibility)
     return post
@@ -91,21 +101,30 @@ async def edit_post(viewer: Viewer, post_id: PostID, changes: PostChanges) -> Po
     texts = [_given(value) for value in (changes.content, changes.title, changes.post_type, changes.image_url)]
     things = [_json(_given(value)) for value in (changes.subject, changes.location)]
     async with transaction():
-        status = await db.execute(CHANGE_POST, post_id, viewer.id, fields, *texts, *things, now())
+        args = (fields, *texts, *things, now(), _given(changes.visibility))
+        before = await db.fetchval(CHANGE_POST, post_id, viewer.id, *args)
         post = await read_post(viewer, post_id)
-        if not db.changed(status):
+        if before is None:
             raise NotYourPost
-        edited = PostEdited(
-            id=post.id,
-            title=post.title,
-            content=post.content,
-            post_type=post.post_type,
-            image_url=post.image_url,
-            subject=post.subject,
-            edited_at=post.edited_at or post.created_at,
-        )
-        await emit(edited, topics.post(post_id), actor=viewer.id, audience=post.visibility)
+        if post.visibility != before:
+            shown = PostVisibilityChanged(id=post.id, author_id=viewer.id, visibility=post.visibility)
+            await emit(shown, topics.access(viewer.id), actor=viewer.id)
+        if fields != ["visibility"]:
+            await emit(_edited(post), topics.post(post_id), actor=viewer.id, audience=post.visibility)
     return post
+
+
+def _edited(post: Post) -> PostEdited:
+    return PostEdited(
+        id=post.id,
+        title=post.title,
+        content=post.content,
+        post_type=post.post_type,
+        image_url=post.image_url,
+        subject=post.subject,
+        location=post.location,
+        edited_at=post.edited_at or post.created_at,
+    )
 
 
 async def delete_post(viewer: Viewer, post_id: PostID) -> None:
@@ -114,7 +133,12 @@ async def delete_post(viewer: Viewer, post_id: PostID) -> None:
         if not db.changed(await db.execute(DELETE_POST, post_id, viewer.id)):
             await read_post(viewer, post_id)
             raise NotYourPost
-        await emit(PostDeleted(id=post_id, author_id=viewer.id), topics.post(post_id), actor=viewer.id)
+        await emit(
+            PostDeleted(id=post_id, author_id=viewer.id),
+            topics.post(post_id),
+            topics.gone(topics.post(post_id)),
+            actor=viewer.id,
+        )
 
 
 def _given(value: T | UnsetType) -> T | None:

@@ -4,12 +4,13 @@ from typing import ClassVar
 
 from domain.eventlog import Event
 from domain.ids import PostID, UserID
+from domain.location import Location
 from domain.posts.queries import Post, Subject
-from domain.posts.rules import PostType
+from domain.posts.rules import PostType, Visibility
 
 
 class PostPublished(Event, frozen=True, kw_only=True):
-    """Somebody posted. Told to who may see the author's profile when the post is public."""
+    """Somebody posted. Told to who may see the author's profile when post and account are public."""
 
     type: ClassVar[str] = "post.published"
     post: Post
@@ -25,7 +26,17 @@ class PostEdited(Event, frozen=True, kw_only=True):
     post_type: PostType
     image_url: str | None
     subject: Subject | None
+    location: Location | None
     edited_at: str
+
+
+class PostVisibilityChanged(Event, frozen=True, kw_only=True):
+    """The author shows it to others than before. For servers: they ask again who may listen."""
+
+    type: ClassVar[str] = "visibility.changed"
+    id: PostID
+    author_id: UserID
+    visibility: Visibility
 
 
 class PostDeleted(Event, frozen=True, kw_only=True):

@@ -1,17 +1,19 @@
 """What can be seen of posts, and by whom."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 from uuid import UUID
 
 import msgspec
 
-from domain import db
-from domain.accounts.queries import UserNotFound, UserRef, visible_users
+from domain import db, targets, topics
+from domain.accounts.queries import UserNotFound, UserRef, Verdict, visible_users
 from domain.accounts.rules import Viewer
 from domain.clock import stamp
 from domain.errors import NotFound
 from domain.ids import PostID, UserID
-from domain.posts.rules import Latitude, Longitude, PostType, ShortText, Visibility
+from domain.location import Location
+from domain.posts.rules import PostType, ShortText, Visibility
+from domain.targets import Kind
 
 
 class Subject(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
@@ -19,15 +21,6 @@ class Subject(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
 
     type: ShortText
     id: UUID
-
-
-class Location(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
-    """Where; degrees in WGS 84."""
-
-    display_name: ShortText
-    lat: Latitude | None = None
-    lon: Longitude | None = None
-    place_id: ShortText | None = None
 
 
 class Counters(msgspec.Struct, frozen=True):
@@ -69,16 +62,21 @@ class PostNotFound(NotFound):
     """There is no such post, or you may not see it."""
 
 
+targets.register("post", Kind(topics.post, PostNotFound))
+
+
 # $1 is the viewer.
 _READ = """
 SELECT p.id, p.title, p.content, p.post_type, p.image_url, p.visibility, p.subject, p.location, p.created_at,
     p.edited_at, a.id AS author_id, a.username, a.display_name, a.avatar_url,
-    coalesce(c.likes, 0) + coalesce(own.likes, 0) AS likes, c.reactions, coalesce(c.comments, 0) AS comments,
-    coalesce(c.shares, 0) AS shares, l.user_id IS NOT NULL AS liked
+    coalesce(c.likes, 0) + coalesce(own.likes, 0) AS likes, c.reactions,
+    greatest(coalesce(c.comments, 0) + coalesce(said.comments, 0), 0) AS comments, coalesce(c.shares, 0) AS shares,
+    l.user_id IS NOT NULL AS liked
 FROM visible_posts($1) p JOIN users a ON a.id = p.author_id
 LEFT JOIN post_counts c ON c.post_id = p.id
 LEFT JOIN likes l ON l.post_id = p.id AND l.user_id = $1
 LEFT JOIN unfolded_likes($1) own ON own.post_id = p.id
+LEFT JOIN unfolded_comments($1) said ON said.target_id = p.id
 """
 
 READ_POST = _READ + "WHERE p.id = $2"
@@ -86,6 +84,8 @@ READ_POST = _READ + "WHERE p.id = $2"
 READ_POSTS_OF = _READ + "WHERE p.author_id = $2 AND ($3::uuid IS NULL OR p.id < $3) ORDER BY p.id DESC LIMIT $4"
 
 VISIBLE_POSTS = "SELECT id FROM visible_posts($1) WHERE id = ANY($2::uuid[])"
+
+POST_ACCESS = "SELECT id, owner, verdict FROM post_access($1, $2)"
 
 
 async def read_post(viewer: Viewer, post_id: PostID) -> Post:
@@ -107,6 +107,12 @@ async def read_posts_of(viewer: Viewer, author_id: UserID, before: UUID | None, 
 async def visible_posts(viewer: Viewer, post_ids: Collection[UUID]) -> set[UUID]:
     """Which of these posts the viewer may see."""
     return {row["id"] for row in await db.fetch(VISIBLE_POSTS, viewer.id, list(post_ids))}
+
+
+async def post_access(viewer: Viewer, post_ids: Iterable[UUID]) -> list[tuple[UUID, UserID | None, Verdict]]:
+    """Of each post its author, and whether the viewer may see it or why not."""
+    rows = await db.fetch(POST_ACCESS, viewer.id, list(post_ids))
+    return [(row["id"], row["owner"], row["verdict"]) for row in rows]
 
 
 def _post(row: db.Row) -> Post:

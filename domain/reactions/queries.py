@@ -23,6 +23,7 @@ class Change(msgspec.Struct, frozen=True):
 
 
 # The event is drawn from the row that was added: no row, no event. Its number is drawn after the row's lock.
+# It may have waited for the same like from elsewhere, which it then does not see; `others` is right either way.
 ADD_LIKE = """
 WITH post AS (
     SELECT id FROM visible_posts($1) WHERE id = $2
@@ -31,8 +32,8 @@ WITH post AS (
 ), told AS (
     SELECT emit_event('post.liked', '{}', $3, $1, NULL) FROM added
 )
-SELECT coalesce(c.likes, 0) + coalesce(own.likes, 0) AS likes, l.user_id IS NOT NULL AS liked,
-    (SELECT count(*)::int FROM told) AS changed
+SELECT coalesce(c.likes, 0) + coalesce(own.likes, 0) - (l.user_id IS NOT NULL)::int AS others,
+    EXISTS (SELECT FROM told) AS changed
 FROM post LEFT JOIN post_counts c ON c.post_id = post.id
 LEFT JOIN likes l ON l.post_id = post.id AND l.user_id = $1
 LEFT JOIN unfolded_likes($1) own ON own.post_id = post.id
@@ -46,8 +47,10 @@ WITH post AS (
 ), told AS (
     SELECT emit_event('post.unliked', '{}', $3, $1, NULL) FROM removed
 )
-SELECT coalesce(c.likes, 0) + coalesce(own.likes, 0) AS likes, (SELECT count(*)::int FROM told) AS changed
+SELECT coalesce(c.likes, 0) + coalesce(own.likes, 0) - (l.user_id IS NOT NULL)::int AS others,
+    EXISTS (SELECT FROM told) AS changed
 FROM post LEFT JOIN post_counts c ON c.post_id = post.id
+LEFT JOIN likes l ON l.post_id = post.id AND l.user_id = $1
 LEFT JOIN unfolded_likes($1) own ON own.post_id = post.id
 """
 
@@ -55,17 +58,10 @@ LEFT JOIN unfolded_likes($1) own ON own.post_id = post.id
 async def add_like(viewer: Viewer, liked: PostLiked) -> Change | None:
     """Like a post; None when the viewer may not see it. A like that was there already changes nothing."""
     row = await db.fetchrow(ADD_LIKE, viewer.id, liked.post_id, encode(liked))
-    if row is not None and not row["changed"] and not row["liked"]:
-        # The same like came in from elsewhere while this statement waited for it: now it can be seen.
-        row = await db.fetchrow(ADD_LIKE, viewer.id, liked.post_id, encode(liked))
-    if row is None:
-        return None
-    return Change(Likes(row["likes"] + row["changed"], liked=True), bool(row["changed"]))
+    return None if row is None else Change(Likes(row["others"] + 1, liked=True), row["changed"])
 
 
 async def remove_like(viewer: Viewer, unliked: PostUnliked) -> Change | None:
     """Take a like back; None when the viewer may not see the post."""
     row = await db.fetchrow(REMOVE_LIKE, viewer.id, unliked.post_id, encode(unliked))
-    if row is None:
-        return None
-    return Change(Likes(row["likes"] - row["changed"], liked=False), bool(row["changed"]))
+    return None if row is None else Change(Likes(row["others"], liked=False), row["changed"])

@@ -1,0 +1,6 @@
+"""Comments: what people say to each other about a post, and later about other things.
+
+A comment has a **target** (domain/targets.py) and perhaps a **parent** on the same target, and is then a reply. Replies
+have none. Whoever may see the target may comment and read, but two people with a block between them, either way, do
+not see each other's: `visible_comments` is the one definition. A deleted comment takes its replies along.
+"""
