@@ -7,7 +7,7 @@ import asyncpg
 
 from domain import db, eventlog
 from domain.counters import actions as counters
-from domain.eventlog import Event, Logged, Position
+from domain.eventlog import Event, Logged, Position, Superseded
 
 
 class Consequence(NamedTuple):
@@ -19,10 +19,6 @@ class Consequence(NamedTuple):
 
 
 PAGE = (Consequence("counters", counters.FOLDED, counters.fold),)
-
-
-class Superseded(Exception):
-    """Another leader has moved the cursor."""
 
 
 # A failure of the machinery is tried again; any other is the handler's own, and its event is parked.
@@ -80,7 +76,7 @@ async def _halve(consequence: Consequence, events: Sequence[Logged]) -> int:
             middle = len(events) // 2
             return await _halve(consequence, events[:middle]) + await _halve(consequence, events[middle:])
         (event,) = events
-        reason = f"{type(failure).__name__}: {failure}"
-        await db.execute(PARK, consequence.feature, event.seq, event.type, event.data, reason)
+        # repr: escaped, for a text that cannot be stored would stop the feature for good
+        await db.execute(PARK, consequence.feature, event.seq, event.type, event.data, repr(failure))
         return 1
     return 0

@@ -61,7 +61,7 @@ async def open_pool(size: int | None = None, url: str | None = None) -> None:
         statement_cache_size=512,
         max_cached_statement_lifetime=0,
         reset=_keep,
-        server_settings={"application_name": "potluck", "jit": "off"},
+        server_settings={"application_name": "potluck", "jit": "off", "synchronous_commit": "on"},
     )
     DB.pool = opened
 

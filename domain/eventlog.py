@@ -121,13 +121,18 @@ async def latest_cut() -> Cut:
 CUT = """
 WITH cut AS (
     INSERT INTO batches (batch, prev, snapshot)
-    SELECT greatest($1::bigint + 1, floor(extract(epoch FROM clock_timestamp()) * 1000)::bigint), $1,
+    SELECT greatest(batch + 1, floor(extract(epoch FROM clock_timestamp()) * 1000)::bigint), batch,
         pg_current_snapshot()
-    WHERE $4 OR EXISTS (SELECT FROM events WHERE xid = ANY($2::xid8[]) OR xid >= $3::xid8)
+    FROM batches
+    WHERE batch = $1 AND ($4 OR EXISTS (
+        SELECT FROM events
+        WHERE (xid = ANY($2::xid8[]) OR xid >= $3::xid8) AND pg_visible_in_snapshot(xid, pg_current_snapshot())
+    ))
     RETURNING batch, snapshot::text AS snapshot
 ), told AS (
     SELECT seq, type, topics, data::text AS data, actor, audience, at FROM events
-    WHERE (xid = ANY($2::xid8[]) OR xid >= $3::xid8) AND topics <> '{}'
+    WHERE (xid = ANY($2::xid8[]) OR xid >= $3::xid8) AND pg_visible_in_snapshot(xid, pg_current_snapshot())
+        AND topics <> '{}'
     ORDER BY seq LIMIT $5
 )
 SELECT cut.batch, cut.snapshot, told.* FROM cut LEFT JOIN told ON true ORDER BY told.seq
@@ -135,7 +140,8 @@ SELECT cut.batch, cut.snapshot, told.* FROM cut LEFT JOIN told ON true ORDER BY 
 
 
 async def cut(previous: Cut, *, even_empty: bool = False, limit: int = 1000) -> tuple[Cut, list[Logged]] | None:
-    """Cut the next batch: it and its first `limit` events that have topics; None when there is no news.
+    """Cut the next batch: it and its first `limit` events that have topics; None when there is no news, or when
+    `previous` was cut so long ago that it is forgotten.
 
     Raises asyncpg.UniqueViolationError when another relay has cut after `previous` already.
     """
@@ -169,6 +175,10 @@ async def read_range(after: str, upto: str, seq: int, limit: int, *, only_told: 
     return [_logged(row) for row in await db.fetch(READ_RANGE, *args)]
 
 
+class Superseded(Exception):
+    """Another reader has moved the cursor."""
+
+
 SNAPSHOTS = "SELECT batch, snapshot::text AS snapshot FROM batches WHERE batch = ANY($1::bigint[])"
 POSITION = "SELECT batch, upto, seq FROM cursors WHERE feature = $1"
 
@@ -182,7 +192,10 @@ async def position(feature: str) -> Position:
 
 
 async def read(at: Position, limit: int) -> tuple[list[Logged], Position]:
-    """Up to `limit` events behind a position, whatever batches they lie in, and the position after them."""
+    """Up to `limit` events behind a position, whatever batches they lie in, and the position after them.
+
+    Raises Superseded when the position's batches are forgotten: the cursor has long been moved by somebody else.
+    """
     upto = at.upto
     if upto == at.batch:
         upto = (await latest_cut()).batch
@@ -190,6 +203,8 @@ async def read(at: Position, limit: int) -> tuple[list[Logged], Position]:
             return [], at
     seq = at.seq if upto == at.upto else 0
     snapshots = {row["batch"]: row["snapshot"] for row in await db.fetch(SNAPSHOTS, [at.batch, upto])}
+    if len(snapshots) < 2:
+        raise Superseded
     events = await read_range(snapshots[at.batch], snapshots[upto], seq, limit)
     if len(events) < limit:
         return events, Position(upto, upto, 0)
@@ -218,6 +233,9 @@ def of(events: Sequence[Logged], kind: type[EventT]) -> list[EventT]:
 
 class LogUnreadable(Exception):
     """The database did not answer."""
+
+
+UNREADABLE = (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError)
 
 
 READ_BATCHES = """
@@ -250,7 +268,7 @@ async def read_batches(after: int, last: int) -> list[tuple[int, Logged | None]]
         for start in range(0, len(numbers), 200):
             rows = await db.fetch(READ_BATCHES, numbers[start : start + 200])
             found += [(row["batch"], None if row["seq"] is None else _logged(row)) for row in rows]
-    except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError) as trouble:
+    except UNREADABLE as trouble:
         raise LogUnreadable(str(trouble)) from trouble
     return found
 
@@ -260,6 +278,14 @@ def _is_chain(chain: Sequence[tuple[int, int]], first: int, last: int) -> bool:
     if not chain or chain[0][0] != first or chain[-1][0] != last:
         return False
     return all(later[1] == earlier[0] for earlier, later in pairwise(chain))
+
+
+async def newest_batch() -> int:
+    """The number of the newest batch. Raises LogUnreadable."""
+    try:
+        return (await latest_cut()).batch
+    except UNREADABLE as trouble:
+        raise LogUnreadable(str(trouble)) from trouble
 
 
 FIRST_BATCH = """
@@ -275,12 +301,17 @@ async def first_batch(at: int) -> int:
     return await db.fetchval(FIRST_BATCH, at)
 
 
+# Making and dropping a partition locks the whole log: behind one transaction that stays open every writer would
+# wait. There are days of time: better to fail at once, and to try again later.
+BRIEFLY = "SET LOCAL lock_timeout = '100ms'"
 MAKE_PARTITIONS = "SELECT make_event_partitions(7)"
 
 
 async def make_partitions() -> None:
-    """Have a partition for today and the days ahead."""
-    await db.fetchval(MAKE_PARTITIONS)
+    """Have a partition for today and the days ahead. Raises asyncpg.PostgresError when writers are in the way."""
+    async with db.transaction():
+        await db.execute(BRIEFLY)
+        await db.fetchval(MAKE_PARTITIONS)
 
 
 # A batch row is needed while somebody may read from it: the ring's window twice over, and every cursor.
@@ -300,24 +331,28 @@ async def prune_batches(window_s: float) -> None:
 
 
 OLD_PARTITIONS = """
-SELECT c.relname AS name FROM pg_inherits i JOIN pg_class c ON c.oid = i.inhrelid
+SELECT c.relname AS name, to_date(right(c.relname, 8), 'YYYYMMDD')::timestamp AT TIME ZONE 'UTC' AS begins
+FROM pg_inherits i JOIN pg_class c ON c.oid = i.inhrelid
 WHERE i.inhparent = 'events'::regclass
-    AND c.relname < 'events_' || to_char(now() - make_interval(days => $1), 'YYYYMMDD')
+    AND c.relname < 'events_' || to_char(now() AT TIME ZONE 'UTC' - make_interval(days => $1), 'YYYYMMDD')
 ORDER BY c.relname
 """
 
-# What a partition still holds that a cursor has not passed, or that was written by a transaction still running.
+# What a partition still holds that a cursor has not passed. By its times, so that no other partition is read.
 STILL_NEEDED = """
 SELECT EXISTS (
-    SELECT FROM events e, (SELECT b.snapshot FROM cursors k JOIN batches b ON b.batch = k.batch) s
-    WHERE e.tableoid = $1::text::regclass AND NOT pg_visible_in_snapshot(e.xid, s.snapshot)
+    SELECT FROM events e, cursors k JOIN batches b ON b.batch = k.batch
+    WHERE e.at >= $1 AND e.at < $1 + interval '24 hours' AND NOT pg_visible_in_snapshot(e.xid, b.snapshot)
 )
 """
 
 
 async def drop_old_partitions(days: int) -> None:
-    """Drop the days that are past their retention and below every cursor."""
+    """Drop the days that are past their retention and below every cursor; those that hold what a transaction
+    still writes wait for it. Raises asyncpg.PostgresError when writers are in the way."""
     for row in await db.fetch(OLD_PARTITIONS, days):
-        if await db.fetchval(STILL_NEEDED, row["name"]):
+        if await db.fetchval(STILL_NEEDED, row["begins"]):
             return
-        await db.execute(f"DROP TABLE {row['name']}")  # a name from the catalogue: events_ and eight digits
+        async with db.transaction():
+            await db.execute(BRIEFLY)
+            await db.execute(f"DROP TABLE {row['name']}")  # from the catalogue: events_ and eight digits

@@ -10,7 +10,8 @@ import asyncpg
 import structlog
 
 from domain import consequences, db, eventlog
-from domain.consequences import MACHINERY, PAGE, Consequence, Superseded
+from domain.consequences import MACHINERY, PAGE, Consequence
+from domain.eventlog import Superseded
 from domain.settings import settings
 from realtime import metrics
 from realtime.relay import Relay
@@ -20,7 +21,7 @@ from server.schedule import run_schedule
 
 log = structlog.get_logger()
 LOCK = 7_077_001
-LOOK_S = 0.5
+LOOK_S = 0.25
 
 HEARTBEAT = "SELECT extract(epoch FROM clock_timestamp() - at) FROM batches ORDER BY batch DESC LIMIT 1"
 

@@ -6,7 +6,7 @@ import asyncio
 import base64
 import os
 import tempfile
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import ExitStack
 from datetime import UTC, datetime, timedelta, tzinfo
 from pathlib import Path
@@ -110,12 +110,52 @@ async def database(request: pytest.FixtureRequest, pool: None) -> AsyncGenerator
     """Everything the test writes is undone; with the marker `committed` it is committed, and deleted at the end."""
     from domain import db
 
+    if "own_database" in request.fixturenames:
+        yield
+        return
     if request.node.get_closest_marker("committed") is None:
         async with db.rolled_back():
             yield
         return
     yield
     await db.execute(f"TRUNCATE {await db.fetchval(TABLES)}")
+
+
+@pytest.fixture
+async def own_database(pool: None, worker_id: str) -> AsyncGenerator[None]:
+    """A new database behind `domain.db`: real commits, and a log that nobody else has written to."""
+    from domain import db
+
+    shared = db.DB.pool
+    await db.open_pool(url=await make_database(f"own_{worker_id}"))
+    yield
+    await db.close_pool()
+    db.DB.pool = shared
+
+
+Statements = Callable[[Awaitable[object]], Awaitable[list[str]]]
+
+
+@pytest.fixture
+def statements(database: None) -> Statements:
+    """`await statements(act)`: the SQL that an act runs in the test's rolled-back transaction."""
+    from domain import db
+
+    async def run_by(act: Awaitable[object]) -> list[str]:
+        opened = db._current.get()  # pyright: ignore[reportPrivateUsage] - nothing else need know the connection
+        assert opened is not None, "a test that commits has no connection of its own"
+        seen: list[str] = []
+
+        def note(statement: Any) -> None:
+            seen.append(statement.query)
+
+        opened.connection.add_query_logger(note)
+        await act
+        await asyncio.sleep(0)  # the logger is called a turn of the loop later
+        opened.connection.remove_query_logger(note)
+        return seen
+
+    return run_by
 
 
 @pytest.fixture(scope="session")
