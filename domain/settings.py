@@ -51,19 +51,19 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
 
     relay_poll_s: Annotated[float, Meta(description="The relay looks for news at least this often, seconds.")] = 0.05
     relay_pace_s: Annotated[float, Meta(description="Least time between two batches, seconds.")] = 0.005
-    watermark_s: Annotated[float, Meta(description="The relay cuts an empty batch when idle this long, seconds.")] = 0.5
+    watermark_s: Annotated[float, Meta(description="The relay cuts an empty batch when idle this long, seconds.")] = 0.3
     takeover_s: Annotated[float, Meta(description="Without a batch for so long, a waiting relay relays, seconds.")] = (
-        1.5
+        1.0
     )
     replay_window_s: Annotated[float, Meta(description="How long news can be replayed, seconds.", gt=0)] = 300.0
     replay_bytes: Annotated[int, Meta(description="Budget of the replay ring, bytes per process.")] = 134_217_728
-    stream_shards: Annotated[int, Meta(description="Redis streams that carry the news.", ge=1, le=1)] = 1
     fold_limit: Annotated[int, Meta(description="Events folded per transaction at most.", ge=1)] = 20_000
     event_retention_days: Annotated[int, Meta(description="Days the event log is kept.", ge=1)] = 7
 
     hello_s: Annotated[float, Meta(description="A socket must say hello within, seconds.")] = 5.0
     heartbeat_s: Annotated[float, Meta(description="A cursor message and a ping at least this often, seconds.")] = 25.0
     state_interval_s: Annotated[float, Meta(description="Least time between two states of a topic and type, s.")] = 0.1
+    connections_per_user: Annotated[int, Meta(description="Open sockets of one user, per process.", ge=1)] = 50
     topics_per_connection: Annotated[int, Meta(description="Topics a connection may follow.", ge=1)] = 200
     message_bytes: Annotated[int, Meta(description="Largest message from a client, bytes.")] = 65_536
     slow_reader_bytes: Annotated[int, Meta(description="Bytes waiting for a client that end it.")] = 1_048_576

@@ -39,18 +39,27 @@ class LiveClient:
         self._json = subprotocol == JSON
         self._answers: dict[int, asyncio.Future[dict[str, Any]]] = {}
         self._next_id = 0
+        self._asked: dict[str, str | None] = {}
         self._changed = asyncio.Event()
         self._reading: asyncio.Task[None] | None = None
 
     @classmethod
     async def open(
-        cls, url: str, token: str, topics: dict[str, str | None] | None = None, subprotocol: str = JSON
+        cls,
+        url: str,
+        token: str,
+        topics: dict[str, str | None] | None = None,
+        subprotocol: str = JSON,
+        ticket: str | None = None,
     ) -> "LiveClient":
         """Connect to `url` (http://host:port), say hello and begin to read."""
         address = url.replace("http", "ws", 1) + "/api/v1/ws"
         socket = await connect(address, subprotocols=[subprotocol], max_size=None, compression=None, ping_interval=None)  # type: ignore[list-item] # a Subprotocol is a str
         client = cls(socket, subprotocol)
-        await client._send({"op": "hello", "token": token, "topics": topics or {}, "client": "loadtests"})
+        client._asked = topics or {}
+        await client._send(
+            {"op": "hello", "token": token, "topics": topics or {}, "ticket": ticket, "client": "loadtests"}
+        )
         client.welcome = client._decode(await socket.recv())
         client._subscribed(client.welcome)
         client._reading = asyncio.create_task(client._read())
@@ -157,6 +166,8 @@ class LiveClient:
                 followed.position = outcome["cursor"]
             elif outcome["outcome"] == "live":
                 followed.position = max(followed.position, outcome["cursor"])
+            else:
+                followed.position = followed.position or self._asked.get(topic) or ""
 
     def _apply(self, frame: dict[str, Any]) -> None:
         followed = self.topics[frame["topic"]]

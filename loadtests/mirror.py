@@ -66,6 +66,10 @@ class Mirror:
         if self._socket is not None:
             self._socket.transport.abort()
 
+    def forget_ticket(self) -> None:
+        """Resume with the usual checks next time."""
+        self._ticket = None
+
     async def away(self, seconds: float) -> None:
         """Be cut off for a while."""
         self._paused.clear()

@@ -6,33 +6,26 @@ from collections import deque
 from collections.abc import Awaitable, Callable
 from typing import Any, Protocol
 
+import structlog
+
 from domain.accounts.rules import TokenExpired, Viewer, viewer_of
 from domain.errors import DomainError
+from domain.ids import SessionID
 from domain.settings import settings
 from realtime import metrics, protocol
-from realtime.access import judge
-from realtime.hub import Hub
-from realtime.news import Frame, frame, is_wire_id, milliseconds
-from realtime.protocol import Close, Malformed, Outcome
-from realtime.replay import Ring
+from realtime.listening import TROUBLE, Delivery, Listening
+from realtime.news import Frame, frame
+from realtime.protocol import Close, Malformed
 from realtime.websocket import Outlet
 
+log = structlog.get_logger()
 Receive = Callable[[], Awaitable[Any]]
 RETRY = protocol.Retry(min_ms=500, max_ms=15_000)
 EXPIRY_NOTICE_S = 60
-CLOCK_SLACK_MS = 60_000
 
 
-class Live(Protocol):
+class Live(Delivery, Protocol):
     """The process's live side, as far as a connection needs it."""
-
-    hub: Hub
-    ring: Ring
-
-    @property
-    def position(self) -> str:
-        """All news up to this id has been handed to the hub."""
-        ...
 
     def admit(self, connection: "Connection") -> Close | None:
         """Let a connection in that has said hello; a close code when it may not stay."""
@@ -52,7 +45,7 @@ class Connection:
 
     __slots__ = (
         *("__weakref__", "_errors", "_expiry_told", "_last_cursor_at", "_live", "_outlet", "closed"),
-        *("outgoing", "subprotocol", "topics", "viewer"),
+        *("listening", "outgoing", "session_id", "slot", "subprotocol", "viewer"),
     )
 
     def __init__(self, live: Live, outlet: Outlet, subprotocol: str) -> None:
@@ -60,7 +53,9 @@ class Connection:
         self._outlet = outlet
         self.subprotocol = subprotocol
         self.viewer: Viewer | None = None
-        self.topics: set[str] = set()
+        self.listening: Listening | None = None
+        self.session_id: SessionID | None = None  # as the gateway knows it
+        self.slot = 0
         self.outgoing: list[bytes] = []
         self.closed = False
         self._errors: deque[float] = deque()
@@ -124,14 +119,20 @@ class Connection:
         if refusal is not None:
             self.close(refusal)
             raise _Closed
-        outcomes, replay = await self._subscribe(viewer, hello.topics)
+        listening = self._begin(viewer)
+        try:
+            outcomes, replay = await listening.subscribe(hello.topics, hello.ticket)
+        except TROUBLE as trouble:
+            log.warning("hello.interrupted", error=type(trouble).__name__)
+            self.close(Close.OVERLOADED)
+            raise _Closed from None
         self.answer(
             protocol.Welcome(
                 session=str(viewer.session_id),
                 user_id=str(viewer.id),
                 heartbeat_s=settings.heartbeat_s,
                 token_expires_in=max(0, int(viewer.expires_at - time.time())),
-                ticket=None,
+                ticket=listening.ticket(),
                 retry=RETRY,
                 topics=outcomes,
             )
@@ -149,89 +150,52 @@ class Connection:
             raise _Closed from None
 
     async def _obey(self, message: str | bytes) -> None:
-        viewer = self.viewer
+        listening = self.listening
         command = self._decoded(message)
-        if command is None or viewer is None:
+        if command is None or listening is None:
             return
         match command:
             case protocol.Hello():
                 again = "hello was said already"
                 self.answer(protocol.Error(code="invalid", message=again, details={"op": again}))
             case protocol.Subscribe():
-                outcomes, replay = await self._subscribe(viewer, command.topics)
-                self.answer(protocol.Subscribed(id=command.id, ticket=None, topics=outcomes))
-                self._tell(replay)
+                await self._subscribe(listening, command)
             case protocol.Unsubscribe():
-                for topic in command.topics:
-                    self._leave(topic)
+                listening.leave(command.topics)
                 self.answer(protocol.Unsubscribed(id=command.id, topics=command.topics))
             case protocol.Token():
-                self._renew(viewer, command)
+                self._renew(listening, command)
             case protocol.Ping():
-                self._settle()
-                self.answer(protocol.Pong(id=command.id, cursor=self._live.position))
+                self.answer(protocol.Pong(id=command.id, cursor=listening.position))
 
-    def _renew(self, viewer: Viewer, command: protocol.Token) -> None:
+    def _begin(self, viewer: Viewer) -> Listening:
+        self.listening = Listening(
+            viewer, self._live, self.send_event, self.answer, lambda: self.close(Close.OVERLOADED)
+        )
+        return self.listening
+
+    async def _subscribe(self, listening: Listening, command: protocol.Subscribe) -> None:
+        try:
+            outcomes, replay = await listening.subscribe(command.topics)
+        except TROUBLE as trouble:
+            log.warning("subscribe.interrupted", error=type(trouble).__name__)
+            self.answer(protocol.Error(id=command.id, code="unavailable", message="Try again.", retry_after=1.0))
+            return
+        self.answer(protocol.Subscribed(id=command.id, ticket=listening.ticket(), topics=outcomes))
+        self._tell(replay)
+
+    def _renew(self, listening: Listening, command: protocol.Token) -> None:
         fresh = self._verified(command.token)
-        if fresh.id != viewer.id:
+        if fresh.id != listening.viewer.id:
             self.close(Close.BAD_TOKEN)
             raise _Closed
-        self.viewer = fresh
+        self.viewer = listening.viewer = fresh
         self._expiry_told = False
         refusal = self._live.admit(self)
         if refusal is not None:
             self.close(refusal)
             raise _Closed
         self.answer(protocol.Ok(id=command.id, token_expires_in=max(0, int(fresh.expires_at - time.time()))))
-
-    # topics
-
-    async def _subscribe(self, viewer: Viewer, wanted: dict[str, str | None]) -> tuple[dict[str, Outcome], list[Frame]]:
-        """Judge first, then join and look up what was missed in one turn of the loop: nothing falls between."""
-        room = settings.topics_per_connection - len(self.topics)
-        asked: dict[str, str | None] = {}
-        outcomes: dict[str, Outcome] = {}
-        for topic, cursor in wanted.items():
-            if cursor is not None and not is_wire_id(cursor):
-                outcomes[topic] = Outcome(outcome="error", code="bad_cursor")
-            elif topic not in self.topics and len(asked.keys() - self.topics) >= room:
-                outcomes[topic] = Outcome(outcome="error", code="too_many_topics")
-            else:
-                asked[topic] = cursor
-        verdicts = await judge(viewer, asked)
-        replay: list[Frame] = []
-        for topic, cursor in asked.items():
-            refusal = verdicts[topic]
-            if refusal is not None:
-                self._leave(topic)
-            outcomes[topic] = refusal or self._join(topic, cursor, replay)
-        return outcomes, replay
-
-    def _join(self, topic: str, cursor: str | None, replay: list[Frame]) -> Outcome:
-        live, position = self._live, self._live.position
-        if not self.closed:
-            if topic in self.topics:  # subscribing again: what is held back is for the old subscription
-                live.hub.flush_topic(topic)
-            self.topics.add(topic)
-            live.hub.join(self, topic, live.ring.last(topic), position)
-        if cursor is None:
-            return Outcome(outcome="live", cursor=position)
-        if milliseconds(cursor) > time.time() * 1000 + CLOCK_SLACK_MS:
-            return Outcome(outcome="reset", cursor=position)
-        if cursor >= position:
-            return Outcome(outcome="live", cursor=cursor)
-        missed = live.ring.since(topic, cursor)
-        if missed is None:
-            return Outcome(outcome="reset", cursor=position)
-        if not missed:
-            return Outcome(outcome="live", cursor=position)
-        replay += [Frame(news, topic, prev) for news, prev in missed]
-        return Outcome(outcome="replayed", count=len(missed), cursor=position)
-
-    def _leave(self, topic: str) -> None:
-        if topic in self.topics:
-            self.topics.discard(topic)
-            self._live.hub.leave(self, topic)
 
     # what the client is told
 
@@ -249,6 +213,8 @@ class Connection:
             self.send_event(each)
 
     def _put(self, message: bytes) -> None:
+        if self.closed:
+            return
         if not self.outgoing:
             self._live.write_soon(self)
         self.outgoing.append(message)
@@ -275,8 +241,8 @@ class Connection:
 
     def tick(self, now: float, wall: float) -> None:
         """Called about once a second: tell the position, and what becomes of the token."""
-        viewer = self.viewer
-        if viewer is None or self.closed:
+        viewer, listening = self.viewer, self.listening
+        if viewer is None or listening is None or self.closed:
             return
         left = viewer.expires_at - wall
         if left <= 0:
@@ -285,12 +251,6 @@ class Connection:
         if left <= EXPIRY_NOTICE_S and not self._expiry_told:
             self._expiry_told = True
             self.answer(protocol.TokenExpiring(expires_in=int(left)))
-        if now - self._last_cursor_at >= settings.heartbeat_s - 1:
+        if now - self._last_cursor_at >= min(settings.heartbeat_s, settings.replay_window_s / 2) - 1:
             self._last_cursor_at = now
-            self._settle()
-            self.answer(protocol.Cursor(cursor=self._live.position, ticket=None))
-
-    def _settle(self) -> None:
-        """Before a position is told, what is held back of this connection's topics goes out."""
-        for topic in self.topics:
-            self._live.hub.flush_topic(topic)
+            self.answer(protocol.Cursor(cursor=listening.position, ticket=listening.ticket()))

@@ -1,22 +1,27 @@
 """One process's live side: the tail, the ring, the hub and the connections, started and stopped together."""
 
 import asyncio
+import os
+import signal
 import time
 from collections import defaultdict
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from datetime import datetime
 from typing import Any
 from uuid import UUID
 
+import asyncpg
 import structlog
 
 from domain import eventlog
 from domain.clock import now
 from domain.eventlog import Event
+from domain.graph.queries import followers_among
 from domain.ids import SessionID
 from domain.settings import settings
 from realtime import metrics, protocol
 from realtime.connection import Connection, Receive
+from realtime.home import Home
 from realtime.hub import Hub
 from realtime.news import News
 from realtime.protocol import Close
@@ -36,17 +41,27 @@ STALE_S = 5.0
 class Gateway:
     """Everything in memory here can be lost at any time: the log has it all."""
 
-    def __init__(self, is_revoked: Callable[[SessionID], bool], on_revoked: Callable[[SessionID], None]) -> None:
+    def __init__(
+        self,
+        is_revoked: Callable[[SessionID], bool],
+        on_revoked: Callable[[SessionID], None],
+        load_revoked: Callable[[], Awaitable[None]],
+    ) -> None:
         self.hub = Hub(settings.state_interval_s)
         self.ring = Ring(settings.replay_window_s, settings.replay_bytes)
-        self.tail = Tail(self._on_news, self._on_lost)
+        self.tail = Tail(self._on_begin, self._on_news, self._on_lost)
+        self.home = Home(followers_among)
         self.connections: set[Connection] = set()
         self.draining = False
         self._is_revoked = is_revoked
         self._on_revoked = on_revoked
+        self._load_revoked = load_revoked
+        self._reload: asyncio.Task[None] | None = None
         self._sessions: defaultdict[SessionID, set[Connection]] = defaultdict(set)
+        self._users: defaultdict[str, set[Connection]] = defaultdict(set)
         self._slots: list[set[Connection]] = [set() for _ in range(SLOTS)]
         self._next_slot = 0
+        self._admitted = 0
         self._dirty: list[Connection] = []
         self._held_timer: asyncio.TimerHandle | None = None
         self._committed = asyncio.Event()
@@ -69,7 +84,9 @@ class Gateway:
         self._redis = writer()
         self._unlisten = eventlog.listen(self._on_commit)
         for work in (self.tail.run(), wake_relay(self._redis, self._committed), self._tick()):
-            self._tasks.append(asyncio.create_task(work))
+            task = asyncio.create_task(work)
+            task.add_done_callback(_must_not_end)
+            self._tasks.append(task)
 
     async def stop(self) -> None:
         """End all that `start` began."""
@@ -77,7 +94,11 @@ class Gateway:
             self._unlisten()
         for task in self._tasks:
             task.cancel()
+        if self._reload is not None:
+            self._reload.cancel()
+            self._tasks.append(self._reload)
         await asyncio.gather(*self._tasks, return_exceptions=True)
+        await self.home.stop()
         if self._held_timer is not None:
             self._held_timer.cancel()
         if self._redis is not None:
@@ -100,7 +121,7 @@ class Gateway:
     async def serve(self, outlet: Outlet, subprotocol: str, receive: Receive) -> None:
         """Serve one socket until it ends."""
         connection = Connection(self, outlet, subprotocol)
-        if self.draining or not self.position:
+        if self.draining or not self.tail.ready.is_set():
             connection.close(Close.DRAINING if self.draining else Close.OVERLOADED)
             return
         try:
@@ -113,27 +134,34 @@ class Gateway:
         viewer = connection.viewer
         if viewer is None or self._is_revoked(viewer.session_id):
             return Close.SESSION_REVOKED
+        of_user = self._users[str(viewer.id)]
         if connection not in self.connections:
+            if len(of_user) >= settings.connections_per_user:
+                return Close.TOO_MANY_CONNECTIONS
+            of_user.add(connection)
             self.connections.add(connection)
-            self._slots[hash(connection) // 64 % SLOTS].add(connection)
+            self._admitted += 1
+            connection.slot = self._admitted % SLOTS
+            self._slots[connection.slot].add(connection)
             metrics.SOCKETS.inc()
+        if connection.session_id is not None and connection.session_id != viewer.session_id:
+            _discard(self._sessions, connection.session_id, connection)
+        connection.session_id = viewer.session_id
         self._sessions[viewer.session_id].add(connection)
         return None
 
     def _forget(self, connection: Connection) -> None:
-        for topic in connection.topics:
-            self.hub.leave(connection, topic)
+        if connection.listening is not None:
+            connection.listening.end()
         if connection not in self.connections:
             return
         self.connections.discard(connection)
-        self._slots[hash(connection) // 64 % SLOTS].discard(connection)
+        self._slots[connection.slot].discard(connection)
         metrics.SOCKETS.dec()
         viewer = connection.viewer
         if viewer is not None:
-            of_session = self._sessions[viewer.session_id]
-            of_session.discard(connection)
-            if not of_session:
-                del self._sessions[viewer.session_id]
+            _discard(self._sessions, connection.session_id, connection)
+            _discard(self._users, str(viewer.id), connection)
 
     def write_soon(self, connection: Connection) -> None:
         """See connection.Live."""
@@ -146,17 +174,23 @@ class Gateway:
         for connection in dirty:
             if connection.outgoing:
                 metrics.FRAMES.inc(len(connection.outgoing))
-                connection.flush()
+                try:
+                    connection.flush()
+                except (OSError, RuntimeError) as trouble:  # one broken transport must not mute the others
+                    log.warning("write.failed", error=type(trouble).__name__, detail=str(trouble))
+                    connection.close(Close.OVERLOADED)
 
     def _on_news(self, batch: list[News]) -> None:
         moment = time.monotonic()
         for news in batch:
+            before = self.ring.newest
+            news.topics += _also(news.topics)
             self.ring.add(news)
             if not news.topics:
                 continue
             self.hub.deliver(news, moment)
-            if news.type == "session.revoked":
-                self._revoke(news)
+            if news.delivery == "event":
+                self._heed(news, before)
             metrics.NEWS.labels(news.type).inc()
         newest = batch[-1]
         if newest.topics:
@@ -172,23 +206,72 @@ class Gateway:
         self.hub.flush_due(time.monotonic())
         self._flush_held_later()
 
+    def _on_begin(self, floor: str) -> None:
+        """The ring is filled anew from here on; who is connected can't be told what they missed, and comes back."""
+        self._forget_news(floor)
+        for connection in list(self.connections):
+            connection.close(Close.OVERLOADED)
+
+    def _forget_news(self, floor: str) -> None:
+        self.ring.clear(floor)
+        self.hub.forget()
+        self.home.forget()
+        self._reload = asyncio.create_task(self._reload_revocations())
+
+    async def _reload_revocations(self) -> None:
+        """Who was signed out in news that was lost is signed out here too."""
+        while True:
+            try:
+                await self._load_revoked()
+                break
+            except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError):
+                await asyncio.sleep(0.2)
+        for session_id in [each for each in self._sessions if self._is_revoked(each)]:
+            self._revoke(session_id)
+
     def _on_lost(self, floor: str) -> None:
         """Nothing up to here can be replayed any more, and who listens may have missed something."""
-        self.ring.clear(floor)
-        for channel in self.hub.channels.values():
-            channel.held.clear()
-            channel.sent = ""
-        self.hub.holding.clear()
+        self._forget_news(floor)
         for connection in self.connections:
-            for topic in connection.topics:
-                connection.answer(protocol.Reset(topic=topic, cursor=floor, reason="news was lost"))
+            listening = connection.listening
+            if listening is not None:
+                for topic in listening.topics:
+                    connection.answer(protocol.Reset(topic=topic, cursor=floor, reason="news was lost"))
+                listening.hold(listening.topics, floor)  # what was lost may have changed what they may see
 
-    def _revoke(self, news: News) -> None:
+    def _heed(self, news: News, before: str) -> None:
+        """News that servers tell each other: whose access may have changed, what is gone, who is signed out."""
         for topic in news.topics:
-            session_id = SessionID(UUID(topic.partition(":")[2]))
-            self._on_revoked(session_id)
-            for connection in list(self._sessions.get(session_id, ())):
-                connection.close(Close.SESSION_REVOKED)
+            kind, _, rest = topic.partition(":")
+            match kind:
+                case "session":
+                    self._revoke(SessionID(UUID(rest)))
+                case "access":
+                    owner, _, viewer = rest.rpartition(":")
+                    self._hold(owner, viewer, news.id)
+                case "gone":
+                    channel = self.hub.channels.get(rest)
+                    for listening in channel.listeners() if channel is not None else ():
+                        listening.remove(rest, "deleted")
+                case "author" if rest != "*":
+                    self.home.hear(news, before)
+                case _:
+                    pass
+
+    def _hold(self, owner: str, viewer: str, position: str) -> None:
+        if viewer != "*":
+            for connection in self._users.get(viewer, ()):
+                if connection.listening is not None:
+                    connection.listening.hold(list(connection.listening.topics), position)
+            return
+        for channel in [each for each in self.hub.channels.values() if each.owner == owner]:
+            for listening in channel.listeners():
+                listening.hold([channel.name], position)
+
+    def _revoke(self, session_id: SessionID) -> None:
+        self._on_revoked(session_id)
+        for connection in list(self._sessions.get(session_id, ())):
+            connection.close(Close.SESSION_REVOKED)
 
     def _on_commit(self, _: Event) -> None:
         self._committed.set()
@@ -201,3 +284,24 @@ class Gateway:
             moment, wall = time.monotonic(), time.time()
             for connection in list(self._slots[self._next_slot]):
                 connection.tick(moment, wall)
+
+
+def _also(topics: list[str]) -> list[str]:
+    """Further names under which the ring finds news again: whose access changed, and that an author said something."""
+    also = [f"viewer:{topic.rpartition(':')[2]}" for topic in topics if topic.startswith("access:")]
+    return also + ["author:*" for topic in topics if topic.startswith("author:")]
+
+
+def _discard(index: dict[Any, set[Connection]], key: object, connection: Connection) -> None:
+    found = index.get(key)
+    if found is not None:
+        found.discard(connection)
+        if not found:
+            del index[key]
+
+
+def _must_not_end(task: asyncio.Task[None]) -> None:
+    """Without this task the process would be deaf, and nobody would notice: better to be started again."""
+    if not task.cancelled():
+        log.critical("gateway.broken", exc_info=task.exception())
+        os.kill(os.getpid(), signal.SIGTERM)

@@ -1,5 +1,6 @@
 """Which connections listen to which topics, and what is held back of each. Plain data, no I/O."""
 
+from collections.abc import Callable, Collection, Iterable
 from typing import Protocol
 
 from realtime.news import Frame, News
@@ -8,23 +9,44 @@ from realtime.news import Frame, News
 class Listener(Protocol):
     """A connection, as far as the hub knows one."""
 
-    def send_event(self, event: Frame) -> None:
-        """Put the frame into what goes out next; never waits."""
+    @property
+    def hidden(self) -> Collection[str]:
+        """The users whose acts are withheld from it."""
+        ...
+
+    @property
+    def send_event(self) -> Callable[[Frame], None]:
+        """Puts a frame into what goes out next; never waits."""
+        ...
+
+    def hold(self, topics: Iterable[str], position: str) -> None:
+        """Hear nothing of these until it is known whether it still may."""
+        ...
+
+    def remove(self, topic: str, code: str) -> None:
+        """Hear nothing of it any more."""
         ...
 
 
 class Channel:
     """A topic with listeners."""
 
-    __slots__ = ("flushed_at", "held", "joining", "members", "name", "sent")
+    __slots__ = ("flushed_at", "held", "joining", "members", "name", "owner", "sent", "wary")
 
-    def __init__(self, name: str, sent: str) -> None:
+    def __init__(self, name: str, owner: str, sent: str) -> None:
         self.name = name
+        self.owner = owner  # whose thing it is: what anybody may see of it depends on them
         self.members: set[Listener] = set()
+        # From whom something may be withheld -> the id it was last sent, where that is not `sent`.
+        self.wary: dict[Listener, str | None] = {}
         self.joining: dict[Listener, str] = {}  # since something was held back -> the position they know
         self.sent = sent  # the id that the next frame names as the one before it
         self.held: dict[str, News] = {}  # type -> newest state, in order of ids
         self.flushed_at = float("-inf")
+
+    def listeners(self) -> list[Listener]:
+        """All of them."""
+        return [*self.members, *self.wary, *self.joining]
 
 
 class Hub:
@@ -38,16 +60,15 @@ class Hub:
         self.holding: set[Channel] = set()
         self._interval = state_interval_s
 
-    def join(self, listener: Listener, topic: str, sent: str, position: str) -> None:
+    def join(self, listener: Listener, topic: str, sent: str, position: str, *, owner: str = "") -> None:
         """Have a listener hear of a topic what comes behind a position. `sent` is the topic's newest id so far."""
         channel = self.channels.get(topic)
         if channel is None:
-            channel = self.channels[topic] = Channel(topic, sent)
-        if listener not in channel.members:
-            if channel.held:
-                channel.joining[listener] = position
-            else:
-                channel.members.add(listener)
+            channel = self.channels[topic] = Channel(topic, owner, sent)
+        if channel.held:
+            channel.joining[listener] = position
+        else:
+            _let_in(channel, listener)
 
     def leave(self, listener: Listener, topic: str) -> None:
         """Have it hear no more; a topic without listeners is forgotten."""
@@ -55,8 +76,9 @@ class Hub:
         if channel is None:
             return
         channel.members.discard(listener)
+        channel.wary.pop(listener, None)
         channel.joining.pop(listener, None)
-        if not channel.members and not channel.joining:
+        if not channel.members and not channel.wary and not channel.joining:
             del self.channels[topic]
             self.holding.discard(channel)
 
@@ -85,6 +107,25 @@ class Hub:
             channel.flushed_at = now
             self.flush(channel)
 
+    def forget(self) -> None:
+        """News was lost: what is held back is of no use, and what comes next is behind everything known."""
+        for channel in self.channels.values():
+            channel.held.clear()
+            channel.sent = ""
+            for listener in channel.joining:
+                _let_in(channel, listener)
+            channel.joining.clear()
+            channel.wary = dict.fromkeys(channel.wary)
+        self.holding.clear()
+
+    def settled(self, topic: str, position: str) -> str:
+        """The position up to which a topic's listeners were sent everything: before what is held back."""
+        channel = self.channels.get(topic)
+        if channel is None or not channel.held:
+            return position
+        oldest = next(iter(channel.held.values())).id
+        return min(position, f"{int(oldest, 16) - 1:024x}")
+
     def flush_topic(self, topic: str) -> None:
         """Send what is held back of a topic, before a position is told that covers it."""
         channel = self.channels.get(topic)
@@ -96,17 +137,31 @@ class Hub:
         for news in channel.held.values():
             frame = self._tell(channel, news)
             for listener, position in channel.joining.items():
-                if position < news.id:
+                if position < news.id and news.actor not in listener.hidden:
                     listener.send_event(frame)
         channel.held.clear()
         self.holding.discard(channel)
-        if channel.joining:
-            channel.members.update(channel.joining)
-            channel.joining.clear()
+        for listener in channel.joining:
+            _let_in(channel, listener)
+        channel.joining.clear()
 
     def _tell(self, channel: Channel, news: News) -> Frame:
-        frame = Frame(news, channel.name, channel.sent)
+        before = channel.sent
+        frame = Frame(news, channel.name, before)
         channel.sent = news.id
         for listener in channel.members:
             listener.send_event(frame)
+        for listener, last in channel.wary.items():
+            if news.actor in listener.hidden:
+                channel.wary[listener] = before if last is None else last
+            else:
+                listener.send_event(frame if last is None else Frame(news, channel.name, last))
+                channel.wary[listener] = None
         return frame
+
+
+def _let_in(channel: Channel, listener: Listener) -> None:
+    if listener.hidden:
+        channel.wary[listener] = None
+    else:
+        channel.members.add(listener)

@@ -140,11 +140,14 @@ class Reset(msgspec.Struct, tag_field="op", tag="reset"):
     reason: str
 
 
+Removal = Literal["blocked", "private", "deleted", "suspended"]
+
+
 class Removed(msgspec.Struct, tag_field="op", tag="removed"):
     """You may no longer listen to this topic."""
 
     topic: str
-    code: Literal["blocked", "private", "deleted", "suspended"]
+    code: Removal
 
 
 class TokenExpiring(msgspec.Struct, tag_field="op", tag="token_expiring"):

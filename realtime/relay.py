@@ -1,7 +1,10 @@
 """Cuts the event log into batches and puts them into the Redis stream, once and in order, whoever else tries too."""
 
 import asyncio
+import math
 import time
+from collections import deque
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 import asyncpg
@@ -30,6 +33,18 @@ redis.call('XTRIM', KEYS[1], 'MINID', '~', ARGV[2])
 return false
 """
 
+# Deletes a stream only while it ends where it was seen to end: its successor may have been published meanwhile.
+REPLACE = """
+local newest = redis.call('XREVRANGE', KEYS[1], '+', '-', 'COUNT', 1)
+local last = newest[1] and newest[1][1] or ''
+if last == ARGV[1] then redis.call('DEL', KEYS[1]) end
+return false
+"""
+
+TROUBLE = (RedisError, OSError, TimeoutError, eventlog.LogUnreadable, asyncpg.PostgresError, asyncpg.InterfaceError)
+FIRST_DELAY_S = 0.05
+LONGEST_QUEUE = 1000  # batches
+
 
 class Fenced(Exception):
     """Somebody else has cut or published: look again."""
@@ -43,41 +58,53 @@ class Relay:
         self.advanced = asyncio.Event()  # set after each cut, for the consequences beside it
         self._redis: Any = None
         self._append: Any = None
+        self._replace: Any = None
+        self._unpublished: deque[tuple[Cut, list[tuple[int, Logged | None]]]] = deque()
+        self._queued = asyncio.Event()
+        self._behind_log = False  # what is cut is not queued: it will be read from the log
         self._published = ""  # the stream's last entry, as far as we know; "" when it is empty
         self._before = ""  # what the next entry names as the one before it
 
     async def run(self, *, lead: bool) -> None:
-        """Relay until cancelled; whatever breaks, begin again by looking. Fenced off, one without `lead` returns."""
+        """Relay until cancelled; whatever breaks, begin again by looking. Fenced off, one without `lead` returns.
+
+        Cutting does not wait for publishing: without Redis the log is still cut and folded.
+        """
         self._redis = writer()
         self._append = self._redis.register_script(APPEND)
-        waking = asyncio.create_task(self._listen())
-        delay = 0.0
+        self._replace = self._redis.register_script(REPLACE)
+        works = [self._keep(self._cut_all, lead=lead), self._keep(self._publish_all, lead=lead), self._listen()]
+        tasks = [asyncio.create_task(work) for work in works]
         try:
-            while True:
-                try:
-                    await self._relay()
-                except Fenced:
-                    if not lead:
-                        return
-                    delay = 0.05
-                except (RedisError, OSError, TimeoutError, eventlog.LogUnreadable) as trouble:
-                    delay = self._failed(trouble, delay)
-                except (asyncpg.PostgresError, asyncpg.InterfaceError) as trouble:
-                    delay = self._failed(trouble, delay)
-                await asyncio.sleep(delay)
+            await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
         finally:
-            waking.cancel()
+            for task in tasks:
+                task.cancel()
+            results = await asyncio.gather(*tasks, return_exceptions=True)
             await self._redis.aclose()
+        for result in results:
+            if isinstance(result, Exception):
+                raise result
 
-    def _failed(self, trouble: Exception, delay: float) -> float:
-        metrics.RELAY_FAILURES.inc()
-        log.warning("relay.interrupted", error=type(trouble).__name__, detail=str(trouble))
-        return min(max(delay * 2, 0.05), 1.0)
+    async def _keep(self, work: Callable[[], Awaitable[None]], *, lead: bool) -> None:
+        delay = FIRST_DELAY_S
+        while True:
+            began = time.monotonic()
+            try:
+                await work()
+            except Fenced:
+                if not lead:
+                    return
+                delay = FIRST_DELAY_S
+            except TROUBLE as trouble:
+                metrics.RELAY_FAILURES.inc()
+                log.warning("relay.interrupted", error=type(trouble).__name__, detail=str(trouble))
+                delay = FIRST_DELAY_S if time.monotonic() - began > 5 else min(delay * 2, 1.0)
+            await asyncio.sleep(delay)
 
-    async def _relay(self) -> None:
+    async def _cut_all(self) -> None:
         last = await eventlog.latest_cut()
-        await self._mend(last)
-        cut_at = time.monotonic()
+        cut_at = -math.inf  # one batch at once: it fences off whoever stood in for this relay
         while True:
             self.news.clear()
             idle = time.monotonic() - cut_at
@@ -88,8 +115,35 @@ class Relay:
             last, events = made
             cut_at = time.monotonic()
             self.advanced.set()
-            await self._publish(last.batch, events)
+            self._queue(last, events)
             await asyncio.sleep(settings.relay_pace_s)
+
+    def _queue(self, cut: Cut, events: list[Logged]) -> None:
+        """Have a batch published; when too much waits, it is read from the log again instead."""
+        if len(self._unpublished) >= LONGEST_QUEUE:
+            self._unpublished.clear()
+            self._behind_log = True
+        if not self._behind_log:
+            told: list[tuple[int, Logged | None]] = [(cut.batch, event) for event in events]
+            self._unpublished.append((cut, told or [(cut.batch, None)]))
+        self._queued.set()
+
+    async def _publish_all(self) -> None:
+        self._unpublished.clear()
+        self._behind_log = False  # from here on what is cut is queued, and what was cut before is read from the log
+        last = await eventlog.latest_cut()
+        await self._mend(last)
+        while not self._behind_log:
+            self._queued.clear()
+            while self._unpublished:
+                cut, entries = self._unpublished.popleft()
+                if cut.batch <= last.batch:
+                    continue
+                if cut.prev != last.batch:  # another relay has cut the one between: it may not have published it yet
+                    raise Fenced
+                await self._put(entries)
+                last = cut
+            await _wait(self._queued, 1.0)
 
     async def _cut(self, previous: Cut, *, even_empty: bool) -> tuple[Cut, list[Logged]] | None:
         try:
@@ -97,6 +151,8 @@ class Relay:
         except asyncpg.UniqueViolationError as fence:
             raise Fenced from fence
         if made is None:
+            if even_empty:  # `previous` is forgotten: this relay stood still while others worked
+                raise Fenced
             return None
         batch, events = made
         metrics.BATCHES.inc()
@@ -107,10 +163,6 @@ class Relay:
                 break
             events += more
         return batch, events
-
-    async def _publish(self, batch: int, events: list[Logged]) -> None:
-        told: list[tuple[int, Logged | None]] = [(batch, event) for event in events]
-        await self._put(told or [(batch, None)])
 
     async def _put(self, entries: list[tuple[int, Logged | None]]) -> None:
         """Append to the stream, each entry naming the one before it. Raises Fenced when the stream is not where
@@ -134,12 +186,12 @@ class Relay:
         """Bring the stream to where the log is: after a crash, a wipe, or when another relay was here."""
         newest = await self._redis.xrevrange(STREAM, count=1)
         at = newest[0][0].decode() if newest else ""
-        known = await self._behind(at, last) if at else None
+        known = await self._behind(at, last) if at and await self._is_whole() else None
         if at and known is None:  # of a database that is no more, or older than what is kept: the log is the truth
             log.warning("relay.foreign_stream", newest=at, batch=last.batch)
-            await self._redis.delete(STREAM)
-            at = ""
         if known is None:
+            await self._replace(keys=[STREAM], args=[at])
+            at = ""
             # An entry that names itself says that nothing is known of what came before it.
             known = await self._window(last)
             self._before = stream_id(known[0][0], 0 if known[0][1] is None else known[0][1].seq)
@@ -150,17 +202,21 @@ class Relay:
             log.info("relay.mended", entries=len(known), stream=at)
             await self._put(known)
 
+    async def _is_whole(self) -> bool:
+        """Whether nothing was deleted at the stream's end: it remembers those ids, and would refuse them for good."""
+        about = await self._redis.xinfo_stream(STREAM)
+        return about["last-entry"] is not None and about["last-entry"][0] == about["last-generated-id"]
+
     async def _behind(self, at: str, last: Cut) -> list[tuple[int, Logged | None]] | None:
         """What the log has behind the stream's newest entry; None when the two do not belong together."""
-        batch, _, seq = at.partition("-")
-        if int(batch) > last.batch:
-            if int(batch) <= (await eventlog.latest_cut()).batch:
+        batch = int(at.partition("-")[0])
+        if batch > last.batch:
+            if batch <= (await eventlog.latest_cut()).batch:
                 raise Fenced(at)
             return None
-        known = await eventlog.read_batches(int(batch), last.batch)
-        if known is None:
-            return None
-        return [each for each in known if (each[0], each[1].seq if each[1] else 0) > (int(batch), int(seq))]
+        known = await eventlog.read_batches(batch, last.batch) or []
+        keys = [stream_id(number, 0 if event is None else event.seq) for number, event in known]
+        return known[keys.index(at) + 1 :] if at in keys else None
 
     async def _window(self, last: Cut) -> list[tuple[int, Logged | None]]:
         """All that can be replayed, for a stream that is empty."""

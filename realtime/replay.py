@@ -1,6 +1,7 @@
 """The last minutes of every topic, in memory: what a client that was away can be told again."""
 
 from collections import deque
+from collections.abc import Collection
 
 from realtime.news import News, milliseconds
 
@@ -45,28 +46,27 @@ class Ring:
         kept = self._topics.get(topic)
         return kept[-1].id if kept else ""
 
-    def since(self, topic: str, cursor: str) -> list[tuple[News, str]] | None:
-        """The topic's news behind a cursor, each with the id before it on the topic; None when the cursor is too old.
+    def since(self, topic: str, cursor: str, hidden: Collection[str] = ()) -> list[tuple[News, str]] | None:
+        """The topic's news behind a cursor, each with the id told before it; None when the cursor is too old.
 
-        Of state only the newest of each type is told; its `prev` then names what was told before it.
+        Of state only the newest of each type is told, and nothing by actors who are hidden.
         """
         if cursor < self.floor:
             return None
-        kept = self._topics.get(topic, ())
-        newest_state: dict[str, str] = {}
         before = ""
+        states: set[str] = set()
         later: list[News] = []
-        for news in kept:
+        for news in reversed(self._topics.get(topic, ())):
             if news.id <= cursor:
                 before = news.id
+                break
+            if news.actor in hidden or news.type in states:
                 continue
             later.append(news)
             if news.delivery == "state":
-                newest_state[news.type] = news.id
+                states.add(news.type)
         told: list[tuple[News, str]] = []
-        for news in later:
-            if news.delivery == "state" and newest_state[news.type] != news.id:
-                continue
+        for news in reversed(later):
             told.append((news, before))
             before = news.id
         return told

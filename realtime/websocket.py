@@ -5,6 +5,7 @@ from collections.abc import Awaitable, Callable
 from typing import Any, Protocol
 
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
+from websockets.frames import Frame
 from websockets.protocol import State
 
 EXTENSION = "potluck.frames"
@@ -34,6 +35,7 @@ class FrameProtocol(WebSocketsSansIOProtocol):
     """
 
     framed = True
+    unanswered = 0
 
     async def run_asgi(self) -> None:
         extensions: dict[str, Any] = self.scope["extensions"]  # type: ignore[typeddict-item] # uvicorn makes it above
@@ -46,6 +48,21 @@ class FrameProtocol(WebSocketsSansIOProtocol):
             return 0
         self.transport.write(messages[0] if len(messages) == 1 else b"".join(messages))
         return self.transport.get_write_buffer_size()
+
+    def keepalive_timeout(self) -> None:
+        """A ping was not answered: the second in a row ends the connection, whatever still waits for it."""
+        self.unanswered += 1
+        if self.unanswered < 2:
+            self.pong_timer = None
+            self.pending_ping_payload = None
+            self.send_keepalive_ping()
+            return
+        self.queue.put_nowait({"type": "websocket.disconnect", "code": 1006})
+        self.transport.abort()
+
+    def handle_pong(self, event: Frame) -> None:
+        self.unanswered = 0
+        super().handle_pong(event)
 
     def close(self, code: int, reason: str) -> None:
         """See Outlet. A client that does not read is cut off after `close_timeout`."""
@@ -77,6 +94,8 @@ class AsgiOutlet:
 
     def write(self, messages: list[bytes]) -> int:
         """See Outlet."""
+        if self._closing is not None:
+            return 0
         self._waiting += messages
         self._bytes += sum(map(len, messages))
         self._start()

@@ -28,7 +28,7 @@ UNKNOWN = "00000000-0000-7000-8000-000000000000"
 
 @pytest.fixture(scope="module")
 def potluck(tmp_path_factory: pytest.TempPathFactory) -> Generator[Potluck]:
-    short = {"POTLUCK_HELLO_S": "0.5", "POTLUCK_HEARTBEAT_S": "2", "POTLUCK_TOPICS_PER_CONNECTION": "5"}
+    short = {"POTLUCK_HELLO_S": "0.5", "POTLUCK_HEARTBEAT_S": "5", "POTLUCK_TOPICS_PER_CONNECTION": "5"}
     running = Potluck(tmp_path_factory.mktemp("contract") / "data", **QUICK, **short)
     yield running
     running.interrupt()
@@ -55,7 +55,7 @@ async def say(socket: ClientConnection, **message: Any) -> dict[str, Any]:
 
 
 async def hear(socket: ClientConnection) -> dict[str, Any]:
-    return json.loads(await asyncio.wait_for(socket.recv(), 5))
+    return json.loads(await asyncio.wait_for(socket.recv(), 10))
 
 
 async def code_of(socket: ClientConnection) -> int | None:
@@ -159,11 +159,9 @@ async def test_a_fresh_token_keeps_the_connection(potluck: Potluck, ada: Member)
     async with await dial(potluck) as socket:
         await say(socket, op="hello", token=token(ada, 2))
         assert (await hear(socket))["op"] == "token_expiring"
-        assert await say(socket, op="token", id=9, token=ada.token) | {"token_expires_in": 0} == {
-            "op": "ok",
-            "id": 9,
-            "token_expires_in": 0,
-        }
+        renewed = await say(socket, op="token", id=9, token=ada.token)
+        assert (renewed["op"], renewed["id"]) == ("ok", 9)
+        assert renewed["token_expires_in"] > 3500
         await asyncio.sleep(2.5)
         assert (await say(socket, op="ping", id=10))["op"] in {"pong", "cursor"}
 

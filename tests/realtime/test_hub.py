@@ -1,7 +1,11 @@
 """Who is told what, and when: the hub without any network."""
 
+from collections.abc import Callable, Iterable
+from uuid import UUID
+
 from domain.clock import now
 from domain.eventlog import Logged
+from domain.ids import UserID
 from realtime.hub import Hub
 from realtime.news import Frame, News, entry
 
@@ -11,15 +15,23 @@ TOPIC = "post:1"
 class Ear:
     """A listener that writes down what it hears."""
 
-    def __init__(self) -> None:
+    def __init__(self, *hidden: str) -> None:
         self.heard: list[tuple[str, str, str | None]] = []
+        self.hidden = frozenset(hidden)
+        self.send_event: Callable[[Frame], None] = self._write
 
-    def send_event(self, event: Frame) -> None:
+    def hold(self, topics: Iterable[str], position: str) -> None: ...
+
+    def remove(self, topic: str, code: str) -> None: ...
+
+    def _write(self, event: Frame) -> None:
         self.heard.append((event.news.type, event.news.id[-2:], event.prev and event.prev[-2:]))
 
 
-def news(seq: int, type: str = "post.counters", delivery: str = "state", topic: str = TOPIC) -> News:
-    logged = Logged(seq, type, [topic], "{}", None, None, now())
+def news(
+    seq: int, type: str = "post.counters", delivery: str = "state", topic: str = TOPIC, actor: UUID | None = None
+) -> News:
+    logged = Logged(seq, type, [topic], "{}", None if actor is None else UserID(actor), None, now())
     return News(f"1-{seq}", entry(logged, f"1-{seq - 1}", delivery))
 
 
@@ -115,7 +127,17 @@ def test_a_frame_is_encoded_once_for_all_who_want_the_same_bytes() -> None:
     frames: list[bytes] = []
     hub = hub_with(*ears)
     for ear in ears:
-        ear.send_event = lambda event: frames.append(event.bytes_for("potluck.v1.json", framed=True))  # type: ignore[method-assign] # to see the bytes
+        ear.send_event = lambda event: frames.append(event.bytes_for("potluck.v1.json", framed=True))
     hub.deliver(news(1, "comment.created", "event"), 0.0)
     assert len(frames) == 3
     assert len({id(frame) for frame in frames}) == 1
+
+
+def test_what_somebody_may_not_see_is_withheld_and_their_next_frame_names_what_they_were_sent_last() -> None:
+    nasty, nice = UUID(int=1), UUID(int=2)
+    wary, other = Ear(str(nasty)), Ear()
+    hub = hub_with(wary, other)
+    for seq, actor in enumerate([nice, nasty, nasty, nice], start=1):
+        hub.deliver(news(seq, "comment.created", "event", actor=actor), 0.0)
+    assert wary.heard == [("comment.created", "01", ""), ("comment.created", "04", "01")]
+    assert [prev for _, _, prev in other.heard] == ["", "01", "02", "03"]
