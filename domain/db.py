@@ -51,8 +51,12 @@ async def _keep(_: Any) -> None:
     """Nothing to reset: we leave no session state behind, and the default costs a round trip a request."""
 
 
-async def open_pool(size: int | None = None, url: str | None = None) -> None:
-    """Connect. Piccolo uses the same pool."""
+async def open_pool(size: int | None = None, url: str | None = None, *, by_index: bool = False) -> None:
+    """Connect. Piccolo uses the same pool.
+
+    `by_index`: never plan to read a whole table. Who reads the log's newest rows plans while today's partition is
+    empty, and would keep a plan that reads all of it.
+    """
     opened: Any = await asyncpg.create_pool(
         dsn=url or settings.database_url,
         min_size=1,
@@ -61,7 +65,12 @@ async def open_pool(size: int | None = None, url: str | None = None) -> None:
         statement_cache_size=512,
         max_cached_statement_lifetime=0,
         reset=_keep,
-        server_settings={"application_name": "potluck", "jit": "off", "synchronous_commit": "on"},
+        server_settings={
+            **({"enable_seqscan": "off"} if by_index else {}),
+            "application_name": "potluck",
+            "jit": "off",
+            "synchronous_commit": "on",
+        },
     )
     DB.pool = opened
 

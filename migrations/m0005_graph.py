@@ -104,7 +104,7 @@ CREATE FUNCTION unfolded(viewer uuid, types text[]) RETURNS TABLE (type text, da
     SELECT e.type, e.data
     FROM cursors k JOIN batches b ON b.batch = k.batch JOIN batches t ON t.batch = k.upto, events e
     WHERE k.feature = 'counters'
-        AND (e.xid = ANY(ARRAY(SELECT pg_snapshot_xip(b.snapshot))) OR e.xid >= pg_snapshot_xmax(b.snapshot))
+        AND e.xid >= pg_snapshot_xmin(b.snapshot) AND NOT pg_visible_in_snapshot(e.xid, b.snapshot)
         AND NOT (e.seq <= k.seq AND pg_visible_in_snapshot(e.xid, t.snapshot))
         AND e.at > now() - interval '1 hour' AND e.actor = viewer AND e.type = ANY(types)
 $$;

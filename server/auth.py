@@ -85,7 +85,7 @@ def _viewer_in(scope: Any) -> Viewer:
     return found
 
 
-def signed_in(connection: ASGIConnection[Any, Any, Any, Any], handler: BaseRouteHandler) -> None:
+async def signed_in(connection: ASGIConnection[Any, Any, Any, Any], handler: BaseRouteHandler) -> None:
     """A guard for the whole application: who is nobody is told so before their request's body is read."""
     if "viewer" in handler.parsed_fn_signature.parameters:
         _viewer_in(connection.scope)
