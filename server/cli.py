@@ -89,6 +89,9 @@ def _serve(asked: argparse.Namespace) -> None:
         given, data = _given(), asked.data
         if None in given:
             stack.enter_context(_only_one_on(data))
+        # Relay and folds count in the worker's process: with one folder every process answers for all.
+        folder = tempfile.TemporaryDirectory(prefix="potluck-metrics-", ignore_cleanup_errors=True)
+        metrics = stack.enter_context(folder)
         supervisor = Supervisor(signals, _drain_s())
         stack.callback(supervisor.stop)
         try:
@@ -96,6 +99,7 @@ def _serve(asked: argparse.Namespace) -> None:
             asyncio.run(migrate(environment["DATABASE_URL"]))
             environment["POTLUCK_JWT_KEYS"] = _jwt_keys(data)
             environment["POTLUCK_LISTEN_FD"] = str(listener.fileno())
+            environment["PROMETHEUS_MULTIPROC_DIR"] = metrics
             children = [
                 Child(f"server process {number + 1}", "server.process", environment, [listener.fileno()])
                 for number in range(asked.workers)

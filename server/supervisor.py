@@ -129,6 +129,13 @@ class Child:
             os.close(self.pipe)
             self.pipe = -1
 
+    def forget_gauges(self) -> None:
+        """Its sockets are gone: what it measured of the moment counts no more."""
+        folder = self._environment.get("PROMETHEUS_MULTIPROC_DIR")
+        if folder and self.process:
+            for file in Path(folder).glob(f"gauge_live*_{self.process.pid}.db"):
+                file.unlink(missing_ok=True)
+
     @property
     def ended(self) -> str | None:
         """How it ended, in words; None while it runs or was not started."""
@@ -222,6 +229,7 @@ class Supervisor:
         for child in self._children:
             if child.ended and child.process:
                 say(f"the {child.name} (process {child.process.pid}) {child.ended}; starting it again")
+                child.forget_gauges()
                 child.process = None
                 child.close_pipe()
                 child.pause.begin(time.monotonic() - child.started_at)

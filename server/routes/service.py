@@ -9,6 +9,7 @@ import msgspec
 from litestar import Request, Response, get
 
 from domain import clock, eventlog
+from realtime import reference
 from realtime.gateway import Gateway
 from server import errors, observe
 
@@ -54,6 +55,12 @@ async def ready(request: Request[Any, Any, Any]) -> Response[Readiness]:
         status_code=200 if is_ready else 503,
         headers={} if is_ready else {"Retry-After": str(errors.RETRY_AFTER_S)},
     )
+
+
+@get("/docs/realtime", include_in_schema=False, media_type="text/markdown; charset=utf-8")
+async def realtime_contract() -> str:
+    """The live contract, for people."""
+    return reference.PAGE.read_text()
 
 
 @get("/metrics", include_in_schema=False, media_type="text/plain; version=0.0.4")
@@ -118,4 +125,4 @@ def _down(error: Exception) -> Check:
     return Check(ok=False, error=type(error).__name__)
 
 
-routes = [live, ready, metrics]
+routes = [live, ready, realtime_contract, metrics]

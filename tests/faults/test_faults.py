@@ -4,6 +4,8 @@ import asyncio
 import os
 import random
 import signal
+import subprocess
+import sys
 import time
 from collections.abc import AsyncGenerator, Callable, Generator
 from contextlib import asynccontextmanager
@@ -17,8 +19,8 @@ import pytest
 import redis
 
 from loadtests.mirror import Mirror
-from tests.journeys.community import Member, members, two_processes
-from tests.journeys.running import Potluck
+from tests.journeys.community import QUICK, Member, members, two_processes
+from tests.journeys.running import ROOT, Potluck, environment
 
 pytestmark = [pytest.mark.xdist_group("faults"), pytest.mark.timeout(240)]
 
@@ -34,6 +36,11 @@ def both(tmp_path: Path) -> Generator[tuple[Potluck, Potluck]]:
 
 def servers_of(potluck: Potluck) -> dict[str, str]:
     return msgspec.json.decode((potluck.data / "servers.json").read_bytes())
+
+
+def connected(both: tuple[Potluck, Potluck]) -> Any:
+    connect: Any = vars(redis.Redis)["from_url"].__get__(None, redis.Redis)  # typed by halves
+    return connect(servers_of(both[0])["redis_url"])
 
 
 class Scene:
@@ -161,8 +168,7 @@ async def test_a_server_process_is_killed(both: tuple[Potluck, Potluck]) -> None
 
 async def test_redis_is_wiped(both: tuple[Potluck, Potluck]) -> None:
     def wipe() -> None:
-        connect: Any = vars(redis.Redis)["from_url"].__get__(None, redis.Redis)  # typed by halves
-        with connect(servers_of(both[0])["redis_url"]) as client:
+        with connected(both) as client:
             client.flushall()
 
     async with scene(both) as made:
@@ -183,6 +189,74 @@ async def test_postgresql_is_killed_and_comes_back(both: tuple[Potluck, Potluck]
         await while_writing(made, lambda: os.kill(both[0].pid_of("bin/postgres"), signal.SIGKILL), seconds=6)
         await made.comes_true()
         assert made.acknowledged > 0
+
+
+async def test_postgresql_and_redis_are_killed_together(both: tuple[Potluck, Potluck]) -> None:
+    def kill() -> None:
+        for name in ("valkey-server", "bin/postgres"):
+            os.kill(both[0].pid_of(name), signal.SIGKILL)
+
+    async with scene(both) as made:
+        await while_writing(made, kill, seconds=6)
+        await made.comes_true()
+
+
+async def test_a_leader_that_stands_still_is_stood_in_for_and_does_no_harm_when_it_goes_on(tmp_path: Path) -> None:
+    with two_processes(tmp_path) as processes:
+        servers = servers_of(processes[0])
+        urls = {"DATABASE_URL": servers["database_url"], "REDIS_URL": servers["redis_url"]}
+        waiting = subprocess.Popen(
+            [sys.executable, "-m", "server.worker"],
+            cwd=ROOT,
+            env=environment(**QUICK, **urls),
+            stderr=subprocess.DEVNULL,
+        )
+        leader = processes[0].pid_of("server.worker")
+        try:
+            async with scene(processes) as made:
+
+                async def stand_still() -> None:
+                    os.kill(leader, signal.SIGSTOP)
+                    await asyncio.sleep(3.0)
+                    before = [dict(copy) for copy in made.copies]
+                    await asyncio.sleep(1.0)
+                    assert made.copies != before
+                    os.kill(leader, signal.SIGCONT)
+
+                await while_writing(made, stand_still, seconds=8)
+                await made.comes_true()
+                assert sum(mirror.resets for mirror in made.mirrors) == 0
+        finally:
+            os.kill(leader, signal.SIGCONT)
+            waiting.terminate()
+            waiting.wait(10)
+
+
+async def test_redis_is_full_for_a_while_and_counts_are_folded_all_the_same(both: tuple[Potluck, Potluck]) -> None:
+    async def fill() -> None:
+        with connected(both) as client:
+            client.config_set("maxmemory", "1")
+            await asyncio.sleep(1.5)
+            post = made.posts[0]
+            before = (await made.people[0].do("GET", f"/posts/{post}"))["counters"]["likes"]
+            await asyncio.sleep(1.0)
+            after = (await made.people[0].do("GET", f"/posts/{post}"))["counters"]["likes"]
+            client.config_set("maxmemory", "0")
+        assert after != before
+
+    async with scene(both) as made:
+        await while_writing(made, fill, seconds=5)
+        await made.comes_true()
+        assert made.failed == 0
+        assert sum(mirror.resets for mirror in made.mirrors) == 0
+
+
+async def test_a_client_that_was_away_for_longer_than_the_window_is_told_to_begin_anew(tmp_path: Path) -> None:
+    with two_processes(tmp_path, POTLUCK_REPLAY_WINDOW_S="2", POTLUCK_HEARTBEAT_S="2") as processes:
+        async with scene(processes) as made:
+            await while_writing(made, lambda: made.mirrors[0].away(4.0), seconds=6)
+            await made.comes_true()
+            assert made.mirrors[0].outcomes[-1] == "reset"
 
 
 async def test_a_client_is_cut_off_for_two_seconds(both: tuple[Potluck, Potluck]) -> None:

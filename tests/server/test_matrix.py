@@ -1,0 +1,129 @@
+"""Every way to read, by everybody one can be to an author: a route or a topic without an answer here fails."""
+
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import httpx
+import pytest
+
+from domain import db, topics
+from domain.accounts.rules import Viewer
+from domain.graph import actions as graph
+from domain.ids import PostID
+from realtime.access import HOME, KINDS, judge
+from tests.factories import auth, make_comment, make_post, make_user
+
+# What a route shows: a profile, a followers-only post, or what is the viewer's own.
+READS = {
+    "/api/v1/auth/me": "own",
+    "/api/v1/auth/sessions": "own",
+    "/api/v1/blocks": "own",
+    "/api/v1/mutes": "own",
+    "/api/v1/follow-requests": "own",
+    "/api/v1/follow-requests/sent": "own",
+    "/api/v1/users/{user_id}": "profile",
+    "/api/v1/users/by-username/{username}": "profile",
+    "/api/v1/users/{user_id}/followers": "profile",
+    "/api/v1/users/{user_id}/following": "profile",
+    "/api/v1/users/{user_id}/follow-stats": "profile",
+    "/api/v1/users/{user_id}/posts": "profile",
+    "/api/v1/posts/{post_id}": "post",
+    "/api/v1/posts/{post_id}/comments": "post",
+}
+LISTENS = {"user": "profile", "post": "post", HOME: "own"}
+
+YES, NO, WHO = 200, 404, 401
+# Of an author who shows a post to followers: {relation: {what: answer}}
+ANSWERS = {
+    "stranger": {"own": YES, "profile": YES, "post": NO},
+    "follower": {"own": YES, "profile": YES, "post": YES},
+    "pending": {"own": YES, "profile": YES, "post": NO},
+    "muting": {"own": YES, "profile": YES, "post": NO},
+    "blocked": {"own": YES, "profile": NO, "post": NO},
+    "blocking": {"own": YES, "profile": NO, "post": NO},
+    "author": {"own": YES, "profile": YES, "post": YES},
+    "of somebody suspended": {"own": YES, "profile": NO, "post": NO},
+    "without a token": {"own": WHO, "profile": WHO, "post": WHO},
+}
+
+
+async def _follow(viewer: Viewer, author: Viewer) -> None:
+    await graph.follow_user(viewer, author.id)
+
+
+async def _ask(viewer: Viewer, author: Viewer) -> None:
+    await db.execute("UPDATE users SET privacy_level = 'followers' WHERE id = $1", author.id)
+    await graph.follow_user(viewer, author.id)
+
+
+async def _mute(viewer: Viewer, author: Viewer) -> None:
+    await graph.mute_user(viewer, author.id)
+
+
+async def _be_blocked(viewer: Viewer, author: Viewer) -> None:
+    await graph.follow_user(viewer, author.id)
+    await graph.block_user(author, viewer.id)
+
+
+async def _block(viewer: Viewer, author: Viewer) -> None:
+    await graph.follow_user(viewer, author.id)
+    await graph.block_user(viewer, author.id)
+
+
+async def _suspend(viewer: Viewer, author: Viewer) -> None:
+    await graph.follow_user(viewer, author.id)
+    await db.execute("UPDATE users SET is_active = false WHERE id = $1", author.id)
+
+
+async def _nothing(viewer: Viewer, author: Viewer) -> None: ...
+
+
+BECOME: dict[str, Callable[[Viewer, Viewer], Awaitable[None]]] = {
+    "stranger": _nothing,
+    "follower": _follow,
+    "pending": _ask,
+    "muting": _mute,
+    "blocked": _be_blocked,
+    "blocking": _block,
+    "author": _nothing,
+    "of somebody suspended": _suspend,
+    "without a token": _nothing,
+}
+
+
+def routes(app: Any) -> set[str]:
+    """The paths under /api/v1 that can be read."""
+    found = {route.path_format for route in app.routes if "GET" in getattr(route, "methods", ())}
+    return {path for path in found if path.startswith("/api/v1/")}
+
+
+async def scene(relation: str) -> tuple[Viewer, Viewer, PostID]:
+    author = await make_user(username="author")
+    post = await make_post(author, visibility="followers")
+    await make_comment(post, author)
+    viewer = author if relation == "author" else await make_user()
+    await BECOME[relation](viewer, author)
+    return viewer, author, post.id
+
+
+def test_every_route_that_reads_and_every_topic_kind_has_an_answer(app: Any) -> None:
+    assert routes(app) == set(READS)
+    assert set(KINDS) | {HOME} == set(LISTENS)
+
+
+@pytest.mark.parametrize("path", READS)
+@pytest.mark.parametrize("relation", ANSWERS)
+async def test_a_route_shows_what_the_relation_allows(client: httpx.AsyncClient, relation: str, path: str) -> None:
+    viewer, author, post_id = await scene(relation)
+    headers = {} if relation == "without a token" else auth(viewer)
+    answer = await client.get(path.format(user_id=author.id, username="author", post_id=post_id), headers=headers)
+    assert answer.status_code == ANSWERS[relation][READS[path]]
+
+
+@pytest.mark.parametrize("relation", [each for each in ANSWERS if each != "without a token"])
+async def test_a_topic_is_open_to_whom_the_route_is_open(relation: str) -> None:
+    viewer, author, post_id = await scene(relation)
+    names = {topics.user(author.id): "user", topics.post(post_id): "post", HOME: HOME}
+    verdicts = await judge(viewer, names)
+    open_to = {kind: (verdict := verdicts[name]) is not None and verdict.code == "ok" for name, kind in names.items()}
+    assert open_to == {kind: ANSWERS[relation][what] == YES for kind, what in LISTENS.items()}
