@@ -235,7 +235,7 @@ class LogUnreadable(Exception):
     """The database did not answer."""
 
 
-UNREADABLE = (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError)
+UNREADABLE = (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError)
 
 
 READ_BATCHES = """

@@ -30,6 +30,11 @@ def gone(topic: str) -> str:
     return f"gone:{topic}"
 
 
+def shown(user_id: UserID) -> str:
+    """What servers tell each other: what was withheld from a user is shown again."""
+    return f"shown:{user_id}"
+
+
 def access(owner: UserID, viewer: UserID | None = None) -> str:
     """What servers tell each other: what `viewer`, or everybody, may see of `owner` may have changed."""
     return f"access:{owner}:{viewer or '*'}"

@@ -32,7 +32,7 @@ KINDS: dict[str, Ask] = {
 OWN = {HOME}
 
 # What only servers listen to: no client may.
-INTERNAL = {"session", "access", "author", "gone"}
+INTERNAL = {"session", "access", "author", "gone", "shown"}
 
 
 async def judge(viewer: Viewer, names: Iterable[str]) -> dict[str, Verdict | None]:

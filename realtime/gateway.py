@@ -10,7 +10,6 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-import asyncpg
 import structlog
 
 from domain import eventlog
@@ -29,6 +28,7 @@ from realtime.relay import wake_relay
 from realtime.replay import Ring
 from realtime.streams import writer
 from realtime.tail import Tail
+from realtime.tasks import end_tasks
 from realtime.websocket import Outlet
 
 log = structlog.get_logger()
@@ -92,12 +92,7 @@ class Gateway:
         """End all that `start` began."""
         if self._unlisten is not None:
             self._unlisten()
-        for task in self._tasks:
-            task.cancel()
-        if self._reload is not None:
-            self._reload.cancel()
-            self._tasks.append(self._reload)
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await end_tasks([*self._tasks, self._reload] if self._reload is not None else self._tasks)
         await self.home.stop()
         if self._held_timer is not None:
             self._held_timer.cancel()
@@ -224,7 +219,7 @@ class Gateway:
             try:
                 await self._load_revoked()
                 break
-            except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError):
+            except eventlog.UNREADABLE:
                 await asyncio.sleep(0.2)
         for session_id in [each for each in self._sessions if self._is_revoked(each)]:
             self._revoke(session_id)
@@ -249,6 +244,10 @@ class Gateway:
                 case "access":
                     owner, _, viewer = rest.rpartition(":")
                     self._hold(owner, viewer, news.id)
+                case "shown":
+                    for connection in self._users.get(rest, ()):
+                        if connection.listening is not None:
+                            connection.listening.show_again(news.id)
                 case "gone":
                     channel = self.hub.channels.get(rest)
                     for listening in channel.listeners() if channel is not None else ():

@@ -6,9 +6,9 @@ from collections.abc import Awaitable, Callable, Collection
 from typing import Protocol
 from uuid import UUID
 
-import asyncpg
 import structlog
 
+from domain import eventlog
 from domain.ids import UserID
 from realtime.access import HOME
 from realtime.news import Frame, News
@@ -105,7 +105,7 @@ class Home:
             waiting = list(self.undecided)
             try:
                 pairs = await self.audiences.of({author_of(news) for _, news in waiting}, set(self.listeners))
-            except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError) as trouble:
+            except eventlog.UNREADABLE as trouble:
                 log.warning("home.interrupted", error=type(trouble).__name__)
                 await asyncio.sleep(delay)
                 delay = min(delay * 2, 1.0)

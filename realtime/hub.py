@@ -60,15 +60,20 @@ class Hub:
         self.holding: set[Channel] = set()
         self._interval = state_interval_s
 
-    def join(self, listener: Listener, topic: str, sent: str, position: str, *, owner: str = "") -> None:
-        """Have a listener hear of a topic what comes behind a position. `sent` is the topic's newest id so far."""
+    def join(
+        self, listener: Listener, topic: str, sent: str, position: str, *, owner: str = "", last: str | None = None
+    ) -> None:
+        """Have a listener hear of a topic what comes behind a position. `sent` is the topic's newest id so far; `last`
+        the one that this listener was sent, when what came after it was withheld."""
         channel = self.channels.get(topic)
         if channel is None:
             channel = self.channels[topic] = Channel(topic, owner, sent)
+        if channel.held and last is not None:
+            self.flush(channel)
         if channel.held:
             channel.joining[listener] = position
         else:
-            _let_in(channel, listener)
+            _let_in(channel, listener, last)
 
     def leave(self, listener: Listener, topic: str) -> None:
         """Have it hear no more; a topic without listeners is forgotten."""
@@ -160,8 +165,8 @@ class Hub:
         return frame
 
 
-def _let_in(channel: Channel, listener: Listener) -> None:
+def _let_in(channel: Channel, listener: Listener, last: str | None = None) -> None:
     if listener.hidden:
-        channel.wary[listener] = None
+        channel.wary[listener] = last
     else:
         channel.members.add(listener)

@@ -5,9 +5,9 @@ import time
 from collections.abc import Callable, Collection, Iterable
 from typing import Protocol
 
-import asyncpg
 import structlog
 
+from domain import eventlog
 from domain.accounts.rules import Viewer
 from domain.graph.queries import hidden_from
 from domain.settings import settings
@@ -25,7 +25,9 @@ CLOCK_SLACK_MS = 60_000
 GIVE_UP_S = 5.0
 BAD_TOPIC = Outcome(outcome="error", code="bad_topic")
 NOT_FOUND = Outcome(outcome="error", code="not_found")
-TROUBLE = (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError)
+TROUBLE = eventlog.UNREADABLE
+WITHHOLDING = "post:"  # topics on which acts of people who are blocked are withheld
+SHOWN_AGAIN = "somebody is shown again"
 HOME_NEWS = "author:*"  # where the ring keeps the news of all authors
 
 
@@ -129,7 +131,7 @@ class Listening:
                     granted[topic] = verdict.owner
                 else:
                     outcomes[topic] = BAD_TOPIC if verdict is None else NOT_FOUND
-            if not self._hidden_known and any(topic.startswith("post:") for topic in granted):
+            if not self._hidden_known and any(topic.startswith(WITHHOLDING) for topic in granted):
                 self.hidden, self._hidden_known = await _hidden_from(self.viewer), True
             await self._ask_at_home(asked, heard)
             if self._viewer_changed(since):
@@ -207,19 +209,31 @@ class Listening:
             self.home_from = position
             missed = missed and [(news, prev) for news, prev in missed if heard.get(news.id)]
         else:
-            delivery.hub.join(self, topic, delivery.ring.last(topic), position, owner=owner)
+            newest = delivery.ring.last(topic)
+            shown = missed[-1][0].id if missed else ""
+            withheld = self.hidden and cursor is not None and newest > max(shown, cursor)
+            last = shown if withheld else None
+            delivery.hub.join(self, topic, newest, position, owner=owner, last=last)
         if cursor is None:
             return Outcome(outcome="live", cursor=position)
-        if milliseconds(cursor) > max(time.time() * 1000, milliseconds(position)) + CLOCK_SLACK_MS:
-            return Outcome(outcome="reset", cursor=position)
-        if cursor >= position:
-            return Outcome(outcome="live", cursor=cursor)
-        if missed is None:
+        if missed is None or self._unprovable(topic, cursor, position):
             return Outcome(outcome="reset", cursor=position)
         if not missed:
-            return Outcome(outcome="live", cursor=position)
+            return Outcome(outcome="live", cursor=max(cursor, position))
         replay += [Frame(news, topic, None if topic == HOME else prev) for news, prev in missed]
         return Outcome(outcome="replayed", count=len(missed), cursor=position)
+
+    def _unprovable(self, topic: str, cursor: str, position: str) -> bool:
+        """A cursor that is nobody's past; or something withheld before it is shown again, and is not in what came."""
+        if milliseconds(cursor) > max(time.time() * 1000, milliseconds(position)) + CLOCK_SLACK_MS:
+            return True
+        return topic.startswith(WITHHOLDING) and self._delivery.ring.last(f"shown:{self.viewer.id}") > cursor
+
+    def show_again(self, position: str) -> None:
+        """Somebody's acts are withheld no longer: what they did until `position` is to be fetched."""
+        for topic in self.topics:
+            if topic.startswith(WITHHOLDING):
+                self._answer(protocol.Reset(topic=topic, cursor=position, reason=SHOWN_AGAIN))
 
     # losing access
 

@@ -19,6 +19,7 @@ from domain.settings import settings
 from realtime import metrics
 from realtime.news import entry, stream_id, watermark
 from realtime.streams import STREAM, WAKE, reader, writer
+from realtime.tasks import end_tasks
 
 log = structlog.get_logger()
 CHUNK = 500
@@ -41,7 +42,7 @@ if last == ARGV[1] then redis.call('DEL', KEYS[1]) end
 return false
 """
 
-TROUBLE = (RedisError, OSError, TimeoutError, eventlog.LogUnreadable, asyncpg.PostgresError, asyncpg.InterfaceError)
+TROUBLE = (RedisError, eventlog.LogUnreadable, *eventlog.UNREADABLE)
 FIRST_DELAY_S = 0.05
 LONGEST_QUEUE = 1000  # batches
 
@@ -78,9 +79,7 @@ class Relay:
         try:
             await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
         finally:
-            for task in tasks:
-                task.cancel()
-            results = await asyncio.gather(*tasks, return_exceptions=True)
+            results = await end_tasks(tasks)
             await self._redis.aclose()
         for result in results:
             if isinstance(result, Exception):

@@ -8,6 +8,8 @@ from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIO
 from websockets.frames import Frame
 from websockets.protocol import State
 
+from domain.settings import settings
+
 EXTENSION = "potluck.frames"
 
 Send = Callable[[Any], Awaitable[None]]
@@ -59,6 +61,13 @@ class FrameProtocol(WebSocketsSansIOProtocol):
             return
         self.queue.put_nowait({"type": "websocket.disconnect", "code": 1006})
         self.transport.abort()
+
+    def handle_ping(self) -> None:
+        """Answer, but not somebody who pings without ever reading the answers."""
+        if self.transport.get_write_buffer_size() > settings.slow_reader_bytes:
+            self.transport.abort()
+        else:
+            super().handle_ping()
 
     def handle_pong(self, event: Frame) -> None:
         self.unanswered = 0

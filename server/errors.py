@@ -49,6 +49,7 @@ UNAVAILABLE: Final = (
     OSError,  # refused, reset, unknown host; TimeoutError is one too
     RedisError,
     asyncpg.PostgresConnectionError,
+    asyncpg.InternalClientError,  # a connection that broke in the middle of something
     asyncpg.CannotConnectNowError,
     asyncpg.AdminShutdownError,
     asyncpg.CrashShutdownError,

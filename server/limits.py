@@ -203,8 +203,13 @@ def address_of(scope: Any) -> str:
     return str(address)
 
 
+def _folded(name: str) -> str:
+    """All spellings that the database takes for one name: its lower() makes an i of a dotted capital I too."""
+    return name.replace("\u0130", "i").casefold()
+
+
 async def limit_account(connection: Any, name: str) -> None:
     """Take a token of this account's name at this client's address: against guessing passwords."""
     limiter = getattr(connection.app.state, "limiter", None)
     if limiter is not None:
-        check("login", await limiter.take("login", f"{address_of(connection.scope)}:{name.lower()}"))
+        check("login", await limiter.take("login", f"{address_of(connection.scope)}:{_folded(name)}"))

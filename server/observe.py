@@ -38,6 +38,7 @@ SECONDS: Final = Histogram(
     buckets=(0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0),
 )
 
+SLASHES: Final = re.compile(r"//+")
 METHODS: Final = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 SANE_ID: Final = re.compile(rb"[A-Za-z0-9._-]{1,64}")
 CONTENT_POLICY: Final = b"content-security-policy"
@@ -65,6 +66,7 @@ class Edge:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Every exception ends here at the latest, and every answer leaves through here."""
+        _fold_slashes(scope)
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
@@ -216,3 +218,9 @@ def exposition() -> bytes:
         registry = CollectorRegistry()
         MultiProcessCollector(registry)
     return generate_latest(registry)
+
+
+def _fold_slashes(scope: Any) -> None:
+    """The router folds slashes: so must all that look at the path before it, or a limit is passed by."""
+    if "path" in scope:
+        scope["path"] = SLASHES.sub("/", scope["path"]).rstrip("/") or "/"

@@ -5,7 +5,6 @@ import time
 from collections.abc import Awaitable, Callable
 from typing import NamedTuple
 
-import asyncpg
 import structlog
 
 from domain import eventlog
@@ -45,6 +44,6 @@ async def run_schedule() -> None:
             due[job.name] = time.monotonic() + job.every_s
             try:
                 await job.run()
-            except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError) as trouble:
+            except eventlog.UNREADABLE as trouble:
                 log.warning("job.failed", job=job.name, error=type(trouble).__name__, detail=str(trouble))
         await asyncio.sleep(5)

@@ -15,6 +15,7 @@ from domain.eventlog import Superseded
 from domain.settings import settings
 from realtime import metrics
 from realtime.relay import Relay
+from realtime.tasks import end_tasks
 from server.observe import configure_logging
 from server.ready import tell_ready
 from server.schedule import run_schedule
@@ -40,7 +41,7 @@ class Worker:
             while True:
                 try:
                     await self._wait_and_lead()
-                except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError) as trouble:
+                except eventlog.UNREADABLE as trouble:
                     log.warning("worker.interrupted", error=type(trouble).__name__, detail=str(trouble))
                     await asyncio.sleep(LOOK_S)
         finally:
@@ -74,9 +75,7 @@ class Worker:
         try:
             await asyncio.wait([lost, *tasks], return_when=asyncio.FIRST_COMPLETED)
         finally:
-            for task in tasks:
-                task.cancel()
-            results = await asyncio.gather(*tasks, return_exceptions=True)
+            results = await end_tasks(tasks)
         for result in results:
             if isinstance(result, Exception):
                 raise result

@@ -222,7 +222,8 @@ async def unblock_user(viewer: Viewer, user_id: UserID) -> None:
     async with _between(viewer, user_id):
         if db.changed(await db.execute(REMOVE_BLOCK, viewer.id, user_id)):
             unblocked = UserUnblocked(blocker_id=viewer.id, blocked_id=user_id)
-            await emit(unblocked, *_both(viewer, user_id), actor=viewer.id)
+            shown = (topics.shown(viewer.id), topics.shown(user_id))
+            await emit(unblocked, *_both(viewer, user_id), *shown, actor=viewer.id)
         elif not await visible_users(viewer, [user_id]):
             raise UserNotFound
 

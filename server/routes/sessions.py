@@ -58,9 +58,13 @@ async def end_session(viewer: NamedDependency[Viewer], session_id: FromPath[UUID
 
 @patch("/api/v1/users/{user_id:uuid}/password", status_code=204)
 async def change_password(
-    viewer: NamedDependency[Viewer], user_id: FromPath[UUID], data: JSONBody[PasswordChange]
+    request: Request[Any, Any, Any],
+    viewer: NamedDependency[Viewer],
+    user_id: FromPath[UUID],
+    data: JSONBody[PasswordChange],
 ) -> None:
     """Set one's own password. All other sessions end."""
+    await limit_account(request, str(viewer.id))
     await actions.change_password(viewer, UserID(user_id), data)
 
 

@@ -358,7 +358,7 @@ async def test_a_block_that_is_taken_back_leaves_strangers() -> None:
     await actions.unblock_user(ana, ben.id)
 
     assert await relation(ana, ben) == Relation()
-    both = [topics.access(ana.id, ben.id), topics.access(ben.id, ana.id)]
+    both = [topics.access(ana.id, ben.id), topics.access(ben.id, ana.id), topics.shown(ana.id), topics.shown(ben.id)]
     assert (await told())[3:] == [("user.unblocked", both)]
 
 

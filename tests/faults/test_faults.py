@@ -191,6 +191,17 @@ async def test_postgresql_is_killed_and_comes_back(both: tuple[Potluck, Potluck]
         assert made.acknowledged > 0
 
 
+async def test_postgresql_is_killed_again_and_again(both: tuple[Potluck, Potluck]) -> None:
+    async def kill() -> None:
+        for _ in range(3):
+            os.kill(both[0].pid_of("bin/postgres"), signal.SIGKILL)
+            await asyncio.sleep(2.5)
+
+    async with scene(both) as made:
+        await while_writing(made, kill, seconds=9)
+        await made.comes_true()
+
+
 async def test_postgresql_and_redis_are_killed_together(both: tuple[Potluck, Potluck]) -> None:
     def kill() -> None:
         for name in ("valkey-server", "bin/postgres"):

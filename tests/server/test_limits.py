@@ -17,7 +17,7 @@ from redis.backoff import NoBackoff
 
 from domain.errors import TooMany
 from realtime import streams
-from server.limits import Limiter, Rate, Verdict, address_of, bucket_of, check, rate
+from server.limits import Limiter, Rate, Verdict, _folded, address_of, bucket_of, check, rate
 
 THREE = {"read": Rate(3, 60), "write": Rate(3, 60), "auth": Rate(1, 60), "login": Rate(2, 60)}
 
@@ -208,3 +208,20 @@ def test_a_refusal_is_too_many() -> None:
         check("read", Verdict(allowed=False, limit=3, left=0, full_in=3, next_in=0.5))
 
     assert refused.value.retry_after == 0.5
+
+
+@pytest.mark.parametrize("path", ["//api/v1/auth/login", "/api//v1/auth/login", "/api/v1/auth/login/"])
+async def test_slashes_more_or_less_are_the_same_path_and_the_same_bucket(
+    client: httpx.AsyncClient, strict: None, path: str
+) -> None:
+    body = {"username": "nobody", "password": "wrong password"}
+
+    statuses = [
+        (await client.post(f"http://potluck{each}", json=body)).status_code for each in ("/api/v1/auth/login", path)
+    ]
+
+    assert statuses == [401, 429]
+
+
+def test_all_spellings_that_the_database_takes_for_one_name_have_one_bucket() -> None:
+    assert {_folded(name) for name in ("kiki", "KIKI", "K\u0130k\u0130", "\u212ai\u212ai")} == {"kiki"}
