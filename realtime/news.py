@@ -54,11 +54,6 @@ def wire_id(redis_id: str) -> str:
     return f"{int(batch):012x}{int(seq):012x}"
 
 
-def redis_id(wire: str) -> str:
-    """The other way round."""
-    return f"{int(wire[:12], 16)}-{int(wire[12:], 16)}"
-
-
 def is_wire_id(text: str) -> bool:
     """Whether a client's cursor is written as we write them."""
     return len(text) == 24 and all(character in "0123456789abcdef" for character in text)
