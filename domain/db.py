@@ -51,23 +51,26 @@ async def _keep(_: Any) -> None:
     """Nothing to reset: we leave no session state behind, and the default costs a round trip a request."""
 
 
-async def open_pool(size: int | None = None, url: str | None = None, *, by_index: bool = False) -> None:
+async def open_pool(url: str | None = None, *, worker: bool = False) -> None:
     """Connect. Piccolo uses the same pool.
 
-    `by_index`: never plan to read a whole table. Who reads the log's newest rows plans while today's partition is
-    empty, and would keep a plan that reads all of it.
+    A process that stands still in the middle of a transaction holds its locks: PostgreSQL ends such a session, a
+    worker's as soon as another may take over. A worker never plans to read a whole table: it reads the log's newest
+    rows, plans while today's partition is empty, and would keep a plan that reads all of it.
     """
+    abandoned_s = settings.takeover_s if worker else settings.db_timeout_s
     opened: Any = await asyncpg.create_pool(
         dsn=url or settings.database_url,
         min_size=1,
-        max_size=size or settings.db_pool_size,
+        max_size=settings.db_pool_size,
         command_timeout=settings.db_timeout_s,
         statement_cache_size=512,
         max_cached_statement_lifetime=0,
         reset=_keep,
         server_settings={
-            **({"enable_seqscan": "off"} if by_index else {}),
-            "application_name": "potluck",
+            **({"enable_seqscan": "off"} if worker else {}),
+            "application_name": "potluck worker" if worker else "potluck",
+            "idle_in_transaction_session_timeout": f"{abandoned_s * 1000:.0f}",
             "jit": "off",
             "synchronous_commit": "on",
         },
@@ -138,6 +141,7 @@ async def rolled_back() -> AsyncGenerator[None]:
     async with pool().acquire() as connection:
         undo = connection.transaction()
         await undo.start()
+        await connection.execute("SET LOCAL idle_in_transaction_session_timeout = 0")
         token = _current.set(_Transaction(connection, rehearsal=True))
         try:
             yield

@@ -140,7 +140,7 @@ class Follower:
 
 async def work() -> None:
     """Run until SIGTERM."""
-    await db.open_pool(by_index=True)
+    await db.open_pool(worker=True)
     worker = asyncio.create_task(Worker().run())
     for each in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(each, worker.cancel)
