@@ -74,9 +74,10 @@ WITH them AS (
     SELECT u.id, u.privacy_level FROM users u
     WHERE u.id = $2 AND EXISTS (SELECT FROM visible_users($1) v WHERE v.id = u.id) FOR SHARE
 ), added AS (
-    INSERT INTO follows (follower_id, followed_id, status, created_at)
+    INSERT INTO follows AS f (follower_id, followed_id, status, created_at)
     SELECT $1, id, CASE privacy_level WHEN 'public' THEN 'active' ELSE 'pending' END, $3 FROM them
-    ON CONFLICT DO NOTHING RETURNING status
+    ON CONFLICT (follower_id, followed_id) DO UPDATE SET status = excluded.status, created_at = excluded.created_at
+    WHERE f.status = 'pending' AND excluded.status = 'active' RETURNING status
 )
 SELECT coalesce(added.status, was.status) AS status, added.status IS NOT NULL AS changed
 FROM them LEFT JOIN added ON true LEFT JOIN follows was ON was.follower_id = $1 AND was.followed_id = them.id
@@ -84,7 +85,10 @@ FROM them LEFT JOIN added ON true LEFT JOIN follows was ON was.follower_id = $1 
 
 
 async def follow_user(viewer: Viewer, user_id: UserID) -> FollowStatus:
-    """Follow a public account, ask to follow another. Raises CannotFollowYourself, UserNotFound."""
+    """Follow a public account, ask to follow another; who asked before it became public follows now.
+
+    Raises CannotFollowYourself, UserNotFound.
+    """
     if user_id == viewer.id:
         raise CannotFollowYourself
     async with _between(viewer, user_id):
@@ -244,7 +248,7 @@ SELECT EXISTS (SELECT FROM added) AS changed FROM them
 
 
 async def mute_user(viewer: Viewer, user_id: UserID) -> Relation:
-    """Want to hear nothing of them. Raises CannotMuteYourself, UserNotFound."""
+    """Want to hear nothing of what they do: neither at home nor as notifications. Raises CannotMuteYourself, UserNotFound."""
     if user_id == viewer.id:
         raise CannotMuteYourself
     async with _between(viewer, user_id):
@@ -253,8 +257,7 @@ async def mute_user(viewer: Viewer, user_id: UserID) -> Relation:
             raise UserNotFound
         relation = await read_relation(viewer, user_id)
         if changed:
-            muted = UserMuted(muter_id=viewer.id, muted_id=user_id)
-            await emit(muted, topics.access(viewer.id, viewer.id), actor=viewer.id)
+            await emit(UserMuted(muter_id=viewer.id, muted_id=user_id), actor=viewer.id)
     return relation
 
 
@@ -267,5 +270,4 @@ async def unmute_user(viewer: Viewer, user_id: UserID) -> None:
         if not await visible_users(viewer, [user_id]):
             raise UserNotFound
         if db.changed(await db.execute(REMOVE_MUTE, viewer.id, user_id)):
-            unmuted = UserUnmuted(muter_id=viewer.id, muted_id=user_id)
-            await emit(unmuted, topics.access(viewer.id, viewer.id), actor=viewer.id)
+            await emit(UserUnmuted(muter_id=viewer.id, muted_id=user_id), actor=viewer.id)

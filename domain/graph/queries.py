@@ -185,13 +185,14 @@ async def read_relation(viewer: Viewer, user_id: UserID) -> Relation:
 
 
 FOLLOWERS_AMONG = """
-SELECT followed_id, follower_id FROM follows
-WHERE followed_id = ANY($1::uuid[]) AND follower_id = ANY($2::uuid[]) AND status = 'active'
+SELECT f.followed_id, f.follower_id FROM follows f
+WHERE f.followed_id = ANY($1::uuid[]) AND f.follower_id = ANY($2::uuid[]) AND f.status = 'active'
+    AND NOT EXISTS (SELECT FROM mutes m WHERE m.muter_id = f.follower_id AND m.muted_id = f.followed_id)
 """
 
 
 async def followers_among(authors: Collection[UserID], users: Collection[UserID]) -> set[tuple[UserID, UserID]]:
-    """(author, follower) for those of the users who follow one of the authors."""
+    """(author, follower) for those of the users who follow one of the authors, and have not muted them."""
     rows = await db.fetch(FOLLOWERS_AMONG, list(authors), list(users))
     return {(row["followed_id"], row["follower_id"]) for row in rows}
 

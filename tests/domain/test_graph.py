@@ -287,6 +287,17 @@ async def test_a_request_stays_one_when_the_account_becomes_public() -> None:
     assert await relation(ana, ben) == Relation(following="pending")
 
 
+async def test_who_asked_before_the_account_became_public_follows_by_asking_again() -> None:
+    ana, ben = await make_user(), await make_private()
+    await actions.follow_user(ana, ben.id)
+    await set_privacy(ben, "public")
+
+    assert await actions.follow_user(ana, ben.id) == FollowStatus("active")
+
+    assert await relation(ana, ben) == Relation(following="active")
+    assert (await happened())[-1] == "user.followed"
+
+
 async def test_followers_stay_when_the_account_becomes_private() -> None:
     ana, ben = await make_user(), await make_user()
     await actions.follow_user(ana, ben.id)
@@ -392,7 +403,7 @@ async def test_a_mute_is_nobody_elses_business() -> None:
 
     assert await relation(ana, ben) == Relation(following="active", muted=True)
     assert await accounts.read_user(ben, ana.id) == before
-    assert (await told())[1:] == [("user.muted", [topics.access(ana.id, ana.id)])]
+    assert (await told())[1:] == [("user.muted", [])]
 
 
 async def test_a_mute_is_taken_back_once() -> None:
@@ -403,7 +414,7 @@ async def test_a_mute_is_taken_back_once() -> None:
     await actions.unmute_user(ana, ben.id)
 
     assert await relation(ana, ben) == Relation()
-    assert (await told())[1:] == [("user.unmuted", [topics.access(ana.id, ana.id)])]
+    assert (await told())[1:] == [("user.unmuted", [])]
 
 
 # lists and numbers
@@ -525,6 +536,15 @@ async def test_followers_among_are_the_active_ones() -> None:
     found = await queries.followers_among([ben.id, eve.id], [ana.id, ben.id])
 
     assert found == {(ben.id, ana.id)}
+
+
+async def test_whoever_has_muted_an_author_is_not_among_the_followers_who_hear_of_them() -> None:
+    ana, ben = await make_user(), await make_user()
+    await actions.follow_user(ana, ben.id)
+
+    await actions.mute_user(ana, ben.id)
+
+    assert await queries.followers_among([ben.id], [ana.id]) == set()
 
 
 # counters
