@@ -8,6 +8,7 @@ import asyncpg
 from domain import db, eventlog
 from domain.counters import actions as counters
 from domain.eventlog import Event, Logged, Position, Superseded
+from domain.notifications import actions as notifications
 
 
 class Consequence(NamedTuple):
@@ -18,7 +19,10 @@ class Consequence(NamedTuple):
     handler: Callable[[Sequence[Logged]], Awaitable[None]]
 
 
-PAGE = (Consequence("counters", counters.FOLDED, counters.fold),)
+PAGE = (
+    Consequence("counters", counters.FOLDED, counters.fold),
+    Consequence("notifications", notifications.FOLDED, notifications.fold),
+)
 
 
 # A failure of the machinery is tried again; any other is the handler's own, and its event is parked.

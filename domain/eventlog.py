@@ -15,9 +15,13 @@ Delivery = Literal["event", "state", "board"]
 
 
 class Event(msgspec.Struct, frozen=True, kw_only=True):
-    """Something that happened. The struct is the `data` that clients get; absent fields are unchanged."""
+    """Something that happened. The struct is the `data` that clients get; absent fields are unchanged.
+
+    `heard_on` are the kinds of topics on which clients hear of it; none: it is for servers, and for what follows.
+    """
 
     type: ClassVar[str]
+    heard_on: ClassVar[tuple[str, ...]] = ()
     delivery: ClassVar[Delivery] = "event"
 
 
@@ -243,8 +247,12 @@ SELECT b.batch, e.seq, e.type, e.topics, e.data::text AS data, e.actor, e.audien
 FROM batches b LEFT JOIN batches p ON p.batch = b.prev
 LEFT JOIN LATERAL (
     SELECT * FROM events
-    WHERE (xid = ANY(ARRAY(SELECT pg_snapshot_xip(p.snapshot))) OR xid >= pg_snapshot_xmax(p.snapshot))
-        AND xid < pg_snapshot_xmax(b.snapshot) AND pg_visible_in_snapshot(xid, b.snapshot) AND topics <> '{}'
+    WHERE xid = ANY(ARRAY(SELECT pg_snapshot_xip(p.snapshot)))
+        AND pg_visible_in_snapshot(xid, b.snapshot) AND topics <> '{}'
+    UNION ALL
+    SELECT * FROM events
+    WHERE xid >= pg_snapshot_xmax(p.snapshot) AND xid < pg_snapshot_xmax(b.snapshot)
+        AND pg_visible_in_snapshot(xid, b.snapshot) AND topics <> '{}'
 ) e ON true
 WHERE b.batch = ANY($1::bigint[]) ORDER BY b.batch, e.seq
 """

@@ -1,6 +1,6 @@
 """AnyEvent: everything that can happen, in one union; a type that is missing here is a failing test."""
 
-from domain.accounts.events import PrivacyChanged, ProfileChanged, SessionRevoked, UserRegistered
+from domain.accounts.events import PrivacyChanged, ProfileChanged, SessionRevoked, UserDeleted, UserRegistered
 from domain.comments.events import CommentCreated, CommentDeleted, CommentEdited
 from domain.counters.events import PostCounters, UserCounters
 from domain.eventlog import Delivery, Event, Logged
@@ -17,12 +17,15 @@ from domain.graph.events import (
     UserUnfollowed,
     UserUnmuted,
 )
+from domain.mentions.events import MentionsChanged
+from domain.notifications.events import NotificationRemoved, NotificationsRead, NotificationUpserted
 from domain.posts.events import PostDeleted, PostEdited, PostPublished, PostVisibilityChanged
 from domain.reactions.events import PostLiked, PostUnliked
 
 AnyEvent = (
     SessionRevoked
     | UserRegistered
+    | UserDeleted
     | ProfileChanged
     | PrivacyChanged
     | UserFollowed
@@ -45,8 +48,12 @@ AnyEvent = (
     | CommentCreated
     | CommentEdited
     | CommentDeleted
+    | MentionsChanged
     | PostCounters
     | UserCounters
+    | NotificationUpserted
+    | NotificationRemoved
+    | NotificationsRead
 )
 
 _TYPES: dict[str, type[Event]] = {each.type: each for each in AnyEvent.__args__}

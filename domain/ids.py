@@ -9,6 +9,7 @@ UserID = NewType("UserID", UUID)
 SessionID = NewType("SessionID", UUID)
 PostID = NewType("PostID", UUID)
 CommentID = NewType("CommentID", UUID)
+NotificationID = NewType("NotificationID", UUID)
 
 
 def new_id() -> UUID:

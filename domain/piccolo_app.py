@@ -12,10 +12,12 @@ APP_CONFIG = AppConfig(
             "domain.accounts.tables",
             "domain.sessions.tables",
             "domain.graph.tables",
+            "domain.mentions.tables",
             "domain.posts.tables",
             "domain.comments.tables",
             "domain.reactions.tables",
             "domain.counters.tables",
+            "domain.notifications.tables",
         ]
     ),
 )

@@ -39,7 +39,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
         float, Meta(description="A used refresh token gets its answer again this long, seconds.")
     ] = 10.0
     password_threads: Annotated[int, Meta(description="Threads that hash passwords, per process.", ge=1)] = 2
-    password_queue: Annotated[int, Meta(description="Hashes that may wait before 503, per process.", ge=1)] = 64
+    password_queue: Annotated[int, Meta(description="Hashes that may wait before 429, per process.", ge=1)] = 64
     password_memory_kib: Annotated[int, Meta(description="Argon2id memory cost, KiB.", ge=8)] = 19_456
     password_time_cost: Annotated[int, Meta(description="Argon2id passes.", ge=1)] = 2
 
@@ -60,13 +60,34 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     fold_limit: Annotated[int, Meta(description="Events folded per transaction at most.", ge=1)] = 20_000
     event_retention_days: Annotated[int, Meta(description="Days the event log is kept.", ge=1)] = 7
 
+    mentions_per_text: Annotated[
+        int, Meta(description="Different names with an @ in a post or comment that count.", ge=0)
+    ] = 20
+
+    notification_batch_s: Annotated[
+        float, Meta(description="A batch of notifications takes acts so long after its making, seconds.", gt=0)
+    ] = 86_400.0
+    notification_single_s: Annotated[
+        float, Meta(description="A single notification becomes a batch so long after its making, seconds.", gt=0)
+    ] = 3600.0
+    notifications_per_hour: Annotated[
+        int, Meta(description="New notifications of a type an hour that join no other, per user.", ge=1)
+    ] = 20
+    follow_batch_size: Annotated[int, Meta(description="Follows in one batch; the next one begins anew.", ge=2)] = 10
+
     hello_s: Annotated[float, Meta(description="A socket must say hello within, seconds.")] = 5.0
     heartbeat_s: Annotated[float, Meta(description="A cursor message and a ping at least this often, seconds.")] = 25.0
     state_interval_s: Annotated[float, Meta(description="Least time between two states of a topic and type, s.")] = 0.1
     connections_per_user: Annotated[int, Meta(description="Open sockets of one user, per process.", ge=1)] = 50
     topics_per_connection: Annotated[int, Meta(description="Topics a connection may follow.", ge=1)] = 200
+    topics_per_minute: Annotated[
+        int, Meta(description="Topics a connection may ask for a minute, again and again included.", ge=1)
+    ] = 1200
     message_bytes: Annotated[int, Meta(description="Largest message from a client, bytes.")] = 65_536
     slow_reader_bytes: Annotated[int, Meta(description="Bytes waiting for a client that end it.")] = 1_048_576
+    resume_bytes: Annotated[int, Meta(description="What a client missed may wait for it besides, bytes.", ge=0)] = (
+        16_777_216
+    )
     errors_per_minute: Annotated[int, Meta(description="Malformed messages a minute that end it.", ge=1)] = 10
 
 

@@ -15,6 +15,11 @@ def post(post_id: PostID) -> str:
     return f"post:{post_id}"
 
 
+def notifications(user_id: UserID) -> str:
+    """What a user hears about their notifications; clients call it `notifications`."""
+    return f"notifications:{user_id}"
+
+
 def session(session_id: SessionID) -> str:
     """What servers tell each other about an auth session; no client may listen."""
     return f"session:{session_id}"
@@ -30,9 +35,29 @@ def gone(topic: str) -> str:
     return f"gone:{topic}"
 
 
-def shown(user_id: UserID) -> str:
-    """What servers tell each other: what was withheld from a user is shown again."""
-    return f"shown:{user_id}"
+def hidden(viewer: UserID, person: UserID) -> str:
+    """What servers tell each other: what a person does is withheld from a viewer from now on."""
+    return f"hidden:{viewer}:{person}"
+
+
+def shown(viewer: UserID, person: UserID) -> str:
+    """What servers tell each other: what a person does is withheld from a viewer no longer."""
+    return f"shown:{viewer}:{person}"
+
+
+def holds(thing: str) -> str:
+    """What servers tell each other: this news holds what a thing says, and is not to be told again without it."""
+    return f"holds:{thing}"
+
+
+def again(topic: str) -> str:
+    """What servers tell each other: who may listen to this topic is to be asked again."""
+    return f"again:{topic}"
+
+
+def voice(user_id: UserID) -> str:
+    """What servers tell each other: it is about what a user said, or below it; who does not see them hears nothing."""
+    return f"voice:{user_id}"
 
 
 def access(owner: UserID, viewer: UserID | None = None) -> str:
@@ -44,7 +69,7 @@ def parse(topic: str) -> tuple[str, UUID | None]:
     """Split a topic into its kind and its id; ValueError when it is not written as we write it.
     What only servers read, and is not a kind and an id, is left as it is."""
     kind, colon, rest = topic.partition(":")
-    if not colon or kind == "access":
+    if not colon or kind in {"access", "hidden", "shown"}:
         return kind, None
     parsed = UUID(rest)
     if str(parsed) != rest:

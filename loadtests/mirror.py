@@ -3,12 +3,12 @@
 import asyncio
 import contextlib
 import random
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any
 
 import msgspec
 from websockets.asyncio.client import ClientConnection, connect
-from websockets.exceptions import InvalidHandshake, WebSocketException
+from websockets.exceptions import ConnectionClosed, InvalidHandshake, WebSocketException
 
 from loadtests.client import JSON
 
@@ -25,6 +25,7 @@ class Copied:
         self.stale = True
         self.waiting: list[dict[str, Any]] = []
         self.removed: str | None = None
+        self.fetching: asyncio.Task[None] | None = None
 
 
 class Mirror:
@@ -52,6 +53,15 @@ class Mirror:
     def follow(self, topic: str, fetch: Callable[[], Awaitable[None]], apply: Apply) -> None:
         """Keep a copy of a topic: `fetch` replaces the copy by what HTTP says, `apply` adds one event. Before start."""
         self.topics[topic] = Copied(fetch, apply)
+
+    async def listen(self, topics: Mapping[str, tuple[Callable[[], Awaitable[None]], Apply]]) -> None:
+        """Keep copies of more topics, after the start."""
+        for topic, how in topics.items():
+            self.follow(topic, *how)
+        if self._socket is not None:
+            command = {"op": "subscribe", "id": 0, "topics": dict.fromkeys(topics)}
+            with contextlib.suppress(ConnectionClosed):  # then the next hello names them
+                await self._socket.send(msgspec.json.encode(command).decode())
 
     def start(self) -> None:
         """Connect, and stay connected."""
@@ -170,7 +180,9 @@ class Mirror:
     def _begin_anew(self, topic: str, cursor: str) -> None:
         copied = self.topics[topic]
         copied.position, copied.stale, copied.waiting = cursor, True, []
-        task = asyncio.create_task(self._fetch(copied))
+        if copied.fetching is not None:  # its answer may be older than what is to be waited for
+            copied.fetching.cancel()
+        copied.fetching = task = asyncio.create_task(self._fetch(copied))
         self._fetching.add(task)
         task.add_done_callback(self._fetching.discard)
 

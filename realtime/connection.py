@@ -40,12 +40,33 @@ class _Closed(Exception):
     """The connection was closed by us."""
 
 
+class Allowance:
+    """A token bucket in memory: so many a minute, and as many at once."""
+
+    __slots__ = ("_at", "_left", "_per_minute")
+
+    def __init__(self, per_minute: int) -> None:
+        self._per_minute = per_minute
+        self._left = float(per_minute)
+        self._at = time.monotonic()
+
+    def take(self, number: int) -> float:
+        """Take so many; 0.0, or how long to wait for them, seconds, and then none are taken."""
+        now = time.monotonic()
+        self._left = min(self._per_minute, self._left + (now - self._at) * self._per_minute / 60)
+        self._at = now
+        if number > self._left:
+            return (min(number, self._per_minute) - self._left) * 60 / self._per_minute
+        self._left -= number
+        return 0.0
+
+
 class Connection:
     """A socket. Everything it is told goes through `outgoing`, so that order is the order of calls."""
 
     __slots__ = (
-        *("__weakref__", "_errors", "_expiry_told", "_last_cursor_at", "_live", "_outlet", "closed"),
-        *("listening", "outgoing", "session_id", "slot", "subprotocol", "viewer"),
+        *("__weakref__", "_errors", "_expiry_told", "_last_cursor_at", "_live", "_missed_bytes", "_outlet", "_topics"),
+        *("closed", "listening", "outgoing", "session_id", "slot", "subprotocol", "viewer"),
     )
 
     def __init__(self, live: Live, outlet: Outlet, subprotocol: str) -> None:
@@ -58,6 +79,8 @@ class Connection:
         self.slot = 0
         self.outgoing: list[bytes] = []
         self.closed = False
+        self._missed_bytes = 0  # of what is on its way to the client, what it had missed
+        self._topics = Allowance(settings.topics_per_minute)
         self._errors: deque[float] = deque()
         self._expiry_told = False
         self._last_cursor_at = time.monotonic()
@@ -175,6 +198,10 @@ class Connection:
         return self.listening
 
     async def _subscribe(self, listening: Listening, command: protocol.Subscribe) -> None:
+        wait_s = self._topics.take(max(1, len(command.topics)))
+        if wait_s:
+            self.answer(protocol.Error(id=command.id, code="too_many", message="Wait a moment.", retry_after=wait_s))
+            return
         try:
             outcomes, replay = await listening.subscribe(command.topics)
         except TROUBLE as trouble:
@@ -209,8 +236,10 @@ class Connection:
         self._put(event.bytes_for(self.subprotocol, framed=self._outlet.framed))
 
     def _tell(self, frames: list[Frame]) -> None:
+        before = len(self.outgoing)
         for each in frames:
             self.send_event(each)
+        self._missed_bytes += sum(map(len, self.outgoing[before:]))
 
     def _put(self, message: bytes) -> None:
         if self.closed:
@@ -223,7 +252,9 @@ class Connection:
         """Write what waits, in one write; a client that reads too slowly is ended."""
         waiting = self._outlet.write(self.outgoing)
         self.outgoing = []
-        if waiting > settings.slow_reader_bytes:
+        if waiting <= settings.slow_reader_bytes:
+            self._missed_bytes = 0
+        elif waiting > settings.slow_reader_bytes + min(self._missed_bytes, settings.resume_bytes):
             self.close(Close.TOO_SLOW)
 
     def close(self, code: Close) -> None:

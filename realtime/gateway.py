@@ -19,9 +19,11 @@ from domain.graph.queries import followers_among
 from domain.ids import SessionID
 from domain.settings import settings
 from realtime import metrics, protocol
+from realtime.access import Judge
 from realtime.connection import Connection, Receive
 from realtime.home import Home
 from realtime.hub import Hub
+from realtime.listening import Listening
 from realtime.news import News
 from realtime.protocol import Close
 from realtime.relay import wake_relay
@@ -51,6 +53,7 @@ class Gateway:
         self.ring = Ring(settings.replay_window_s, settings.replay_bytes)
         self.tail = Tail(self._on_begin, self._on_news, self._on_lost)
         self.home = Home(followers_among)
+        self.judge = Judge()
         self.connections: set[Connection] = set()
         self.draining = False
         self._is_revoked = is_revoked
@@ -232,7 +235,7 @@ class Gateway:
             if listening is not None:
                 for topic in listening.topics:
                     connection.answer(protocol.Reset(topic=topic, cursor=floor, reason="news was lost"))
-                listening.hold(listening.topics, floor)  # what was lost may have changed what they may see
+                listening.distrust(floor)
 
     def _heed(self, news: News, before: str) -> None:
         """News that servers tell each other: whose access may have changed, what is gone, who is signed out."""
@@ -244,14 +247,11 @@ class Gateway:
                 case "access":
                     owner, _, viewer = rest.rpartition(":")
                     self._hold(owner, viewer, news.id)
-                case "shown":
-                    for connection in self._users.get(rest, ()):
-                        if connection.listening is not None:
-                            connection.listening.show_again(news.id)
-                case "gone":
-                    channel = self.hub.channels.get(rest)
-                    for listening in channel.listeners() if channel is not None else ():
-                        listening.remove(rest, "deleted")
+                case "hidden" | "shown":
+                    for listening in self._listening_of(rest.partition(":")[0]):
+                        listening.turn(news)
+                case "again" | "gone":
+                    self._reconsider(rest, None if kind == "gone" else news.id)
                 case "author" if rest != "*":
                     self.home.hear(news, before)
                 case _:
@@ -259,13 +259,24 @@ class Gateway:
 
     def _hold(self, owner: str, viewer: str, position: str) -> None:
         if viewer != "*":
-            for connection in self._users.get(viewer, ()):
-                if connection.listening is not None:
-                    connection.listening.hold(list(connection.listening.topics), position)
+            for listening in self._listening_of(viewer):
+                listening.hold_of(owner, position)
             return
-        for channel in [each for each in self.hub.channels.values() if each.owner == owner]:
-            for listening in channel.listeners():
-                listening.hold([channel.name], position)
+        for channel in self.hub.of_owner(owner):
+            for listener in channel.listeners():
+                listener.hold([channel.name], position)
+
+    def _reconsider(self, topic: str, position: str | None) -> None:
+        """Have its listeners hear nothing from a position on until it is known that they may; None: it is gone."""
+        channel = self.hub.channels.get(topic)
+        for listener in [] if channel is None else channel.listeners():
+            if position is None:
+                listener.remove(topic, "deleted")
+            else:
+                listener.hold([topic], position)
+
+    def _listening_of(self, user_id: str) -> list[Listening]:
+        return [each.listening for each in self._users.get(user_id, ()) if each.listening is not None]
 
     def _revoke(self, session_id: SessionID) -> None:
         self._on_revoked(session_id)
@@ -288,6 +299,7 @@ class Gateway:
 def _also(topics: list[str]) -> list[str]:
     """Further names under which the ring finds news again: whose access changed, and that an author said something."""
     also = [f"viewer:{topic.rpartition(':')[2]}" for topic in topics if topic.startswith("access:")]
+    also += [f"apart:{topic.split(':')[1]}" for topic in topics if topic.startswith(("hidden:", "shown:"))]
     return also + ["author:*" for topic in topics if topic.startswith("author:")]
 
 

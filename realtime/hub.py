@@ -1,6 +1,6 @@
 """Which connections listen to which topics, and what is held back of each. Plain data, no I/O."""
 
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Iterable, Set
 from typing import Protocol
 
 from realtime.news import Frame, News
@@ -10,8 +10,8 @@ class Listener(Protocol):
     """A connection, as far as the hub knows one."""
 
     @property
-    def hidden(self) -> Collection[str]:
-        """The users whose acts are withheld from it."""
+    def hidden(self) -> Set[str]:
+        """The users whose acts are withheld from it, and what is below them."""
         ...
 
     @property
@@ -58,6 +58,7 @@ class Hub:
     def __init__(self, state_interval_s: float) -> None:
         self.channels: dict[str, Channel] = {}
         self.holding: set[Channel] = set()
+        self._owned: dict[str, set[Channel]] = {}
         self._interval = state_interval_s
 
     def join(
@@ -68,6 +69,8 @@ class Hub:
         channel = self.channels.get(topic)
         if channel is None:
             channel = self.channels[topic] = Channel(topic, owner, sent)
+            if owner:
+                self._owned.setdefault(owner, set()).add(channel)
         if channel.held and last is not None:
             self.flush(channel)
         if channel.held:
@@ -75,17 +78,36 @@ class Hub:
         else:
             _let_in(channel, listener, last)
 
-    def leave(self, listener: Listener, topic: str) -> None:
-        """Have it hear no more; a topic without listeners is forgotten."""
+    def leave(self, listener: Listener, topic: str) -> str:
+        """Have it hear no more; the id that it was last sent. A topic without listeners is forgotten."""
         channel = self.channels.get(topic)
         if channel is None:
-            return
+            return ""
         channel.members.discard(listener)
-        channel.wary.pop(listener, None)
+        last = channel.wary.pop(listener, None)
         channel.joining.pop(listener, None)
         if not channel.members and not channel.wary and not channel.joining:
-            del self.channels[topic]
-            self.holding.discard(channel)
+            self._forget(channel)
+        return channel.sent if last is None else last
+
+    def sift(self, listener: Listener, topic: str) -> None:
+        """From now on something may be withheld from a listener, or nothing any more."""
+        channel = self.channels.get(topic)
+        if channel is not None and listener in channel.members and listener.hidden:
+            channel.members.discard(listener)
+            channel.wary[listener] = None
+
+    def of_owner(self, owner: str) -> list[Channel]:
+        """The topics of somebody's things."""
+        return list(self._owned.get(owner, ()))
+
+    def _forget(self, channel: Channel) -> None:
+        del self.channels[channel.name]
+        self.holding.discard(channel)
+        if channel.owner:
+            self._owned[channel.owner].discard(channel)
+            if not self._owned[channel.owner]:
+                del self._owned[channel.owner]
 
     def deliver(self, news: News, now: float) -> None:
         """Hand news to whoever listens; `now` is monotonic seconds."""
@@ -142,7 +164,7 @@ class Hub:
         for news in channel.held.values():
             frame = self._tell(channel, news)
             for listener, position in channel.joining.items():
-                if position < news.id and news.actor not in listener.hidden:
+                if position < news.id and not news.is_withheld(listener.hidden):
                     listener.send_event(frame)
         channel.held.clear()
         self.holding.discard(channel)
@@ -157,7 +179,7 @@ class Hub:
         for listener in channel.members:
             listener.send_event(frame)
         for listener, last in channel.wary.items():
-            if news.actor in listener.hidden:
+            if news.is_withheld(listener.hidden):
                 channel.wary[listener] = before if last is None else last
             else:
                 listener.send_event(frame if last is None else Frame(news, channel.name, last))
@@ -166,7 +188,7 @@ class Hub:
 
 
 def _let_in(channel: Channel, listener: Listener, last: str | None = None) -> None:
-    if listener.hidden:
+    if listener.hidden or last is not None:
         channel.wary[listener] = last
     else:
         channel.members.add(listener)

@@ -2,8 +2,8 @@
 
 import asyncio
 import time
-from collections.abc import Callable, Collection, Iterable
-from typing import Protocol
+from collections.abc import Callable, Collection, Iterable, Mapping
+from typing import NamedTuple, Protocol
 
 import structlog
 
@@ -12,9 +12,10 @@ from domain.accounts.rules import Viewer
 from domain.graph.queries import hidden_from
 from domain.settings import settings
 from realtime import protocol, tickets
-from realtime.access import HOME, Verdict, judge
-from realtime.home import Home, author_of
+from realtime.access import HOME, OWN, Judge, Verdict, channel
+from realtime.home import Home
 from realtime.hub import Hub
+from realtime.missed import WITHHOLDING, Missed
 from realtime.news import Frame, News, is_wire_id, milliseconds
 from realtime.protocol import Outcome
 from realtime.replay import Ring
@@ -26,9 +27,8 @@ GIVE_UP_S = 5.0
 BAD_TOPIC = Outcome(outcome="error", code="bad_topic")
 NOT_FOUND = Outcome(outcome="error", code="not_found")
 TROUBLE = eventlog.UNREADABLE
-WITHHOLDING = "post:"  # topics on which acts of people who are blocked are withheld
-SHOWN_AGAIN = "somebody is shown again"
-HOME_NEWS = "author:*"  # where the ring keeps the news of all authors
+SPOKE = "somebody who commented here is hidden now, or shown again"
+UNCLEAR = "access was unclear for too long"
 
 
 class Delivery(Protocol):
@@ -37,6 +37,7 @@ class Delivery(Protocol):
     hub: Hub
     ring: Ring
     home: Home
+    judge: Judge
 
     @property
     def position(self) -> str:
@@ -44,15 +45,22 @@ class Delivery(Protocol):
         ...
 
 
+class Held(NamedTuple):
+    """From which position a topic is held, and the id it was last sent before."""
+
+    position: str
+    last: str
+
+
 class Listening:
     """The topics of one connection.
 
     A topic is *held* while it is not known whether the viewer may still see it: it hears nothing, and is told from
-    the ring what it missed once the answer is yes.
+    the ring what it missed once the answer is yes. `hidden` is asked once, and kept true by the news from then on.
     """
 
     __slots__ = (
-        *("_answer", "_delivery", "_give_up", "_hidden_known", "_judging", "ended"),
+        *("_answer", "_delivery", "_give_up", "_hidden_known", "_judging", "_turned", "ended"),
         *("held", "hidden", "home_from", "send_event", "topics", "viewer"),
     )
 
@@ -66,8 +74,8 @@ class Listening:
     ) -> None:
         self.viewer = viewer
         self.topics: dict[str, str] = {}  # topic -> owner
-        self.held: dict[str, str] = {}  # topic -> the position from which it is held
-        self.hidden: Collection[str] = frozenset()
+        self.held: dict[str, Held] = {}
+        self.hidden: set[str] = set()
         self.home_from = ""
         self.ended = False
         self.send_event = send_event
@@ -75,6 +83,7 @@ class Listening:
         self._give_up = give_up
         self._delivery = delivery
         self._hidden_known = False
+        self._turned: dict[str, str] = {}  # topic -> the position from which on copies of it may hold somebody hidden
         self._judging: asyncio.Task[None] | None = None
 
     @property
@@ -83,8 +92,8 @@ class Listening:
         delivery = self._delivery
         position = delivery.home.settled(delivery.position) if HOME in self.topics else delivery.position
         for topic in self.topics:
-            position = delivery.hub.settled(topic, position)
-        return min(position, *self.held.values()) if self.held else position
+            position = delivery.hub.settled(self._channel(topic), position)
+        return min(position, *self._turned.values(), *(held.position for held in self.held.values()), position)
 
     def ticket(self) -> str | None:
         """What the client may resume with; topics that are held are not in it."""
@@ -105,9 +114,16 @@ class Listening:
         for topic in topics:
             if self.topics.pop(topic, None) is not None:
                 self.held.pop(topic, None)
-                self._delivery.hub.leave(self, topic)
+                self._turned.pop(topic, None)
+                self._delivery.hub.leave(self, self._channel(topic))
                 if topic == HOME:
                     self._delivery.home.leave(self.viewer.id, self)
+
+    def _channel(self, topic: str) -> str:
+        return channel(self.viewer.id, topic)
+
+    def _missed(self) -> Missed:
+        return Missed(self.viewer, self._delivery.ring, self._delivery.home.audiences)
 
     # subscribing
 
@@ -122,7 +138,7 @@ class Listening:
         asked, outcomes = self._sorted(wanted)
         granted = self._granted(presented, asked)
         unknown = asked.keys() - granted.keys()
-        heard: dict[str, bool] = {}  # of the news at home that was missed: whether it is for this viewer
+        missed = self._missed()
         while True:
             since = self._delivery.position
             for topic, verdict in (await self._judged(unknown)).items():
@@ -131,20 +147,22 @@ class Listening:
                     granted[topic] = verdict.owner
                 else:
                     outcomes[topic] = BAD_TOPIC if verdict is None else NOT_FOUND
-            if not self._hidden_known and any(topic.startswith(WITHHOLDING) for topic in granted):
-                self.hidden, self._hidden_known = await _hidden_from(self.viewer), True
-            await self._ask_at_home(asked, heard)
+            if any(topic.startswith(WITHHOLDING) for topic in granted):
+                await self._know_hidden()
+            cursors = {topic: asked[topic] for topic in granted}
+            await missed.ask(missed.unknown(cursors, self.hidden))
             if self._viewer_changed(since):
-                unknown, self._hidden_known = set(granted), False
+                unknown = set(granted)
             else:
                 unknown = {topic for topic, owner in granted.items() if self._changed(topic, owner, since)}
-            if not unknown and not self._unheard(asked, heard):
+            if not unknown and not missed.unknown(cursors, self.hidden):
                 break
         self.leave(topic for topic in asked if topic not in granted)
         replay: list[Frame] = []
         if not self.ended:
             for topic, owner in granted.items():
-                outcomes[topic] = self._join(topic, owner, asked[topic], replay, heard)
+                outcomes[topic], frames = self._join(topic, owner, asked[topic], missed)
+                replay += frames
         return outcomes, replay
 
     def _sorted(self, wanted: dict[str, str | None]) -> tuple[dict[str, str | None], dict[str, Outcome]]:
@@ -166,7 +184,7 @@ class Listening:
         if known is None or self._viewer_changed(known.position):
             return {}
         if known.hidden is not None:
-            self.hidden, self._hidden_known = frozenset(known.hidden), True
+            self.hidden, self._hidden_known = set(known.hidden), True
         return {
             topic: owner
             for topic, owner in known.topics.items()
@@ -174,66 +192,67 @@ class Listening:
         }
 
     async def _judged(self, topics: Collection[str]) -> dict[str, Verdict | None]:
-        return await judge(self.viewer, topics) if topics else {}
+        return await self._delivery.judge.verdicts(self.viewer.id, topics)
+
+    async def _know_hidden(self) -> None:
+        """Ask whose acts are withheld, once; what the news said meanwhile is added in its order."""
+        ring, viewer = self._delivery.ring, str(self.viewer.id)
+        while not self._hidden_known:
+            since = self._delivery.position
+            hidden = {str(user_id) for user_id in await hidden_from(self.viewer)}
+            later = ring.since(f"apart:{viewer}", since)
+            if later is None or self._hidden_known:  # news was lost; or somebody else has asked
+                continue
+            for news, _ in later:
+                for person, is_hidden in news.turned(viewer):
+                    (hidden.add if is_hidden else hidden.discard)(person)
+            self.hidden, self._hidden_known = hidden, True
 
     def _viewer_changed(self, since: str) -> bool:
         ring = self._delivery.ring
         return since < ring.floor or ring.last(f"viewer:{self.viewer.id}") > since
 
     def _changed(self, topic: str, owner: str, since: str) -> bool:
-        ring = self._delivery.ring
-        return ring.last(f"access:{owner}:*") > since or ring.last(f"gone:{topic}") > since
+        last = self._delivery.ring.last
+        return max(last(f"access:{owner}:*"), last(f"again:{topic}"), last(f"gone:{topic}")) > since
 
-    def _unheard(self, asked: dict[str, str | None], heard: dict[str, bool]) -> list[News]:
-        cursor = asked.get(HOME)
-        missed = None if cursor is None else self._delivery.ring.since(HOME_NEWS, cursor)
-        return [news for news, _ in missed or () if news.id not in heard]
-
-    async def _ask_at_home(self, asked: dict[str, str | None], heard: dict[str, bool]) -> None:
-        unheard = self._unheard(asked, heard)
-        authors = {author_of(news) for news in unheard}
-        pairs = await self._delivery.home.audiences.of(authors, {self.viewer.id})
-        heard |= {news.id: (author_of(news), self.viewer.id) in pairs for news in unheard}
-
-    def _join(self, topic: str, owner: str, cursor: str | None, replay: list[Frame], heard: dict[str, bool]) -> Outcome:
+    def _join(
+        self, topic: str, owner: str, cursor: str | None, missed: Missed, *, held: Held | None = None
+    ) -> tuple[Outcome, list[Frame]]:
+        """Be told of a topic from now on, and of what was missed."""
         delivery, position = self._delivery, self._delivery.position
         if topic in self.topics:  # subscribing again: what is held back is for the old subscription
-            delivery.hub.flush_topic(topic)
+            delivery.hub.flush_topic(self._channel(topic))
             self.leave([topic])
         self.topics[topic] = owner
-        missed = (
-            None if cursor is None else delivery.ring.since(HOME_NEWS if topic == HOME else topic, cursor, self.hidden)
-        )
+        told = None if cursor is None else missed.told(topic, cursor, self.hidden)
         if topic == HOME:
             delivery.home.join(self.viewer.id, self)
             self.home_from = position
-            missed = missed and [(news, prev) for news, prev in missed if heard.get(news.id)]
         else:
-            newest = delivery.ring.last(topic)
-            shown = missed[-1][0].id if missed else ""
-            withheld = self.hidden and cursor is not None and newest > max(shown, cursor)
-            last = shown if withheld else None
-            delivery.hub.join(self, topic, newest, position, owner=owner, last=last)
+            self._enter(topic, owner, cursor, told, held)
         if cursor is None:
-            return Outcome(outcome="live", cursor=position)
-        if missed is None or self._unprovable(topic, cursor, position):
-            return Outcome(outcome="reset", cursor=position)
-        if not missed:
-            return Outcome(outcome="live", cursor=max(cursor, position))
-        replay += [Frame(news, topic, None if topic == HOME else prev) for news, prev in missed]
-        return Outcome(outcome="replayed", count=len(missed), cursor=position)
+            return Outcome(outcome="live", cursor=position), []
+        if told is None or _is_no_past(cursor, position) or missed.is_stale(topic, cursor):
+            return Outcome(outcome="reset", cursor=position), []
+        if not told:
+            return Outcome(outcome="live", cursor=max(cursor, position)), []
+        replay = [Frame(news, topic, None if topic == HOME else prev) for news, prev in told]
+        return Outcome(outcome="replayed", count=len(told), cursor=position), replay
 
-    def _unprovable(self, topic: str, cursor: str, position: str) -> bool:
-        """A cursor that is nobody's past; or something withheld before it is shown again, and is not in what came."""
-        if milliseconds(cursor) > max(time.time() * 1000, milliseconds(position)) + CLOCK_SLACK_MS:
-            return True
-        return topic.startswith(WITHHOLDING) and self._delivery.ring.last(f"shown:{self.viewer.id}") > cursor
-
-    def show_again(self, position: str) -> None:
-        """Somebody's acts are withheld no longer: what they did until `position` is to be fetched."""
-        for topic in self.topics:
-            if topic.startswith(WITHHOLDING):
-                self._answer(protocol.Reset(topic=topic, cursor=position, reason=SHOWN_AGAIN))
+    def _enter(
+        self, topic: str, owner: str, cursor: str | None, told: list[tuple[News, str]] | None, held: Held | None
+    ) -> None:
+        """Join the hub. The next frame names the last id that was sent: not one that was withheld behind it."""
+        delivery, name = self._delivery, self._channel(topic)
+        sent = cursor if held is None else held.last
+        if told and held is not None:
+            told[0] = (told[0][0], min(told[0][1], held.last))
+        if told:
+            sent = told[-1][0].id
+        newest = delivery.ring.last(name)
+        last = sent if told is not None and sent is not None and newest > sent else None
+        delivery.hub.join(self, name, newest, delivery.position, owner=owner, last=last)
 
     # losing access
 
@@ -241,12 +260,30 @@ class Listening:
         """Something changed at `position` that may concern these topics: hear nothing of them until it is known."""
         hub = self._delivery.hub
         for topic in topics:
-            if topic in self.topics and topic not in self.held and topic != HOME:
+            if topic in self.topics and topic not in self.held and topic not in OWN:
                 hub.flush_topic(topic)
-                hub.leave(self, topic)
-                self.held[topic] = position
-        if self.held and (self._judging is None or self._judging.done()):
-            self._judging = asyncio.create_task(self._judge_held())
+                self.held[topic] = Held(position, hub.leave(self, topic))
+        self._judge_soon()
+
+    def hold_of(self, owner: str, position: str) -> None:
+        """The same for all that is somebody's."""
+        self.hold([topic for topic, whose in self.topics.items() if whose == owner], position)
+
+    def distrust(self, position: str) -> None:
+        """News up to `position` was lost, and may have changed what may be seen, and of whom."""
+        self._hidden_known = False
+        self.hold(list(self.topics), position)
+
+    def turn(self, news: News) -> None:
+        """Somebody's acts are withheld from now on, or no longer; copies of what they commented on are stale."""
+        if self._hidden_known:
+            for person, is_hidden in news.turned(str(self.viewer.id)):
+                (self.hidden.add if is_hidden else self.hidden.discard)(person)
+        for topic in self.topics:
+            if topic.startswith(WITHHOLDING):
+                self._delivery.hub.sift(self, topic)
+                self._turned.setdefault(topic, f"{int(news.id, 16) - 1:024x}")
+        self._judge_soon()
 
     def remove(self, topic: str, code: str) -> None:
         """The viewer may not listen to it any more."""
@@ -255,13 +292,20 @@ class Listening:
             self.leave([topic])
             self._answer(protocol.Removed(topic=topic, code=_removal(code)))
 
-    async def _judge_held(self) -> None:
+    def _judge_soon(self) -> None:
+        if (self.held or self._turned) and (self._judging is None or self._judging.done()):
+            self._judging = asyncio.create_task(self._judge())
+
+    async def _judge(self) -> None:
+        """Until nothing is held and no copy is stale: ask, and do what the answers say."""
         give_up_at = time.monotonic() + GIVE_UP_S
-        while self.held:
-            since = self._delivery.position
+        while self.held or self._turned:
+            since, missed = self._delivery.position, self._missed()
             try:
-                verdicts = await judge(self.viewer, list(self.held))
-                hidden = await _hidden_from(self.viewer) if self._hidden_known else self.hidden
+                verdicts = await self._judged(list(self.held))
+                if any(topic.startswith(WITHHOLDING) for topic in self.topics):
+                    await self._know_hidden()
+                await missed.ask(missed.unknown(self._cursors(), self.hidden))
             except TROUBLE as trouble:
                 log.warning("access.interrupted", error=type(trouble).__name__)
                 if time.monotonic() > give_up_at:
@@ -269,28 +313,43 @@ class Listening:
                     return
                 await asyncio.sleep(0.1)
                 continue
-            if self._viewer_changed(since):
+            if self._viewer_changed(since) or missed.unknown(self._cursors(), self.hidden):
                 continue
-            self.hidden = hidden
             for topic, verdict in verdicts.items():
                 if topic in self.held and verdict is not None and not self._changed(topic, verdict.owner, since):
-                    self._resume(topic, verdict)
+                    self._resume(topic, verdict, missed)
+            self._reset_stale(missed)
 
-    def _resume(self, topic: str, verdict: Verdict) -> None:
-        cursor = self.held.pop(topic)
+    def _cursors(self) -> Mapping[str, str | None]:
+        """From where on it is to be known what happened to topics."""
+        held = {topic: min(each.position, self._turned.get(topic, each.position)) for topic, each in self.held.items()}
+        return self._turned | held
+
+    def _resume(self, topic: str, verdict: Verdict, missed: Missed) -> None:
+        held = self.held.pop(topic)
         if verdict.code != "ok":
             self.remove(topic, verdict.code)
             return
-        missed: list[Frame] = []
-        outcome = self._join(topic, verdict.owner, cursor, missed, {})
+        turned = self._turned.get(topic)
+        outcome, told = self._join(topic, verdict.owner, held.position, missed, held=held)
+        if turned is not None and outcome.outcome != "reset":
+            self._turned[topic] = turned
         if outcome.outcome == "reset" and outcome.cursor is not None:
-            self._answer(protocol.Reset(topic=topic, cursor=outcome.cursor, reason="access was unclear for too long"))
-        for frame in missed:
+            self._answer(protocol.Reset(topic=topic, cursor=outcome.cursor, reason=UNCLEAR))
+        for frame in told:
             self.send_event(frame)
 
+    def _reset_stale(self, missed: Missed) -> None:
+        for topic in [each for each in self._turned if each not in self.held]:
+            since = self._turned.pop(topic)
+            if missed.is_stale(topic, since):
+                self._delivery.hub.flush_topic(topic)
+                self._answer(protocol.Reset(topic=topic, cursor=self._delivery.position, reason=SPOKE))
 
-async def _hidden_from(viewer: Viewer) -> frozenset[str]:
-    return frozenset(str(user_id) for user_id in await hidden_from(viewer))
+
+def _is_no_past(cursor: str, position: str) -> bool:
+    """A cursor that nobody can have been given yet."""
+    return milliseconds(cursor) > max(time.time() * 1000, milliseconds(position)) + CLOCK_SLACK_MS
 
 
 def _removal(code: str) -> protocol.Removal:

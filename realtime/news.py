@@ -1,6 +1,7 @@
 """One piece of news on its way: as an entry of a Redis stream, and as the frames that clients get."""
 
 import struct
+from collections.abc import Set
 
 import msgspec
 
@@ -8,6 +9,7 @@ from domain.eventlog import Logged
 from realtime.protocol import JSON, MSGPACK
 
 STREAM_FIELD = b"e"
+VOICE = "voice:"
 
 
 class Entry(msgspec.Struct, array_like=True, frozen=True):
@@ -67,7 +69,7 @@ def milliseconds(wire: str) -> int:
 class News:
     """A piece of news in a server process."""
 
-    __slots__ = ("actor", "at", "audience", "data", "delivery", "id", "prev", "topics", "type")
+    __slots__ = ("actor", "at", "audience", "data", "delivery", "id", "prev", "topics", "type", "voices")
 
     def __init__(self, redis_id: str, packed: bytes) -> None:
         entry = _decode(packed)
@@ -80,11 +82,27 @@ class News:
         self.actor = entry.actor
         self.audience = entry.audience
         self.data = entry.data
+        voices = [topic.removeprefix(VOICE) for topic in entry.topics if topic.startswith(VOICE)]
+        self.voices = voices if entry.actor is None else [entry.actor, *voices]
+
+    def is_withheld(self, hidden: Set[str]) -> bool:
+        """Whether it is of somebody who is hidden, or below what they said."""
+        return not hidden.isdisjoint(self.voices)
+
+    def turned(self, viewer: str) -> list[tuple[str, bool]]:
+        """(person, whether they are hidden now) for those whose acts are withheld from a viewer, or no longer."""
+        parts = [topic.split(":") for topic in self.topics if topic.startswith(("hidden:", "shown:"))]
+        return [(person, kind == "hidden") for kind, whose, person in parts if whose == viewer]
 
     @property
     def size(self) -> int:
         """Roughly the bytes it occupies in memory."""
         return len(self.data) + 60 * len(self.topics) + 300
+
+
+def wire_topic(topic: str) -> str:
+    """What clients call a topic of the log."""
+    return "notifications" if topic.startswith("notifications:") else topic
 
 
 class Frame:
@@ -94,7 +112,7 @@ class Frame:
 
     def __init__(self, news: News, topic: str, prev: str | None) -> None:
         self.news = news
-        self.topic = topic
+        self.topic = wire_topic(topic)
         self.prev = prev
         self._made: dict[tuple[str, bool], bytes] = {}
 

@@ -1,6 +1,7 @@
 """The wire contract as a page and as a schema, generated; `python -m realtime.reference` writes both."""
 
 import json
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -13,13 +14,43 @@ ROOT = Path(__file__).parent.parent
 PAGE = ROOT / "docs" / "realtime.md"
 SCHEMA = Path(__file__).parent / "wire.json"
 
+# A test compares this with what access.py answers.
+LISTENERS = {
+    "notifications": "the user",
+    "home": "the user; what is posted by those they follow and have not muted",
+    "user:{id}": "who may see the profile; of posts only public ones are told",
+    "post:{id}": "who may see the post; not what is said by people with a block between them, or below that",
+}
+
+POSITIONS = [
+    "## Positions",
+    "",
+    "An event's `id` sorts as a string, in one order for everybody; a *cursor* is such an id. Keep one position per"
+    " topic: the largest of the cursor you were given when you subscribed, the ids you have applied, and the last"
+    " `cursor` message, which moves all your topics. Apply an event when `prev <= mine < id`; drop it when"
+    " `id <= mine`, a duplicate; and when `prev > mine` you have missed something: subscribe to the topic again with"
+    " your position. `prev` is null on `home`, which is filtered for each user: there the server sees to it.",
+    "",
+    "- **First time**: fetch the page over HTTP; the answer's header `Potluck-Cursor` is a cursor from before its"
+    " snapshot. Subscribe with it, or subscribe with null first and fetch then, and apply only what is newer.",
+    "- **Coming back**: say `hello` with your positions. `live` and `replayed`: you have missed nothing, or are told"
+    " it now. `reset`, as an outcome or as a message at any time: fetch again, and go on from its cursor. The window"
+    " is `POTLUCK_REPLAY_WINDOW_S`, 5 minutes by default.",
+    "- **Ticket**: what you may listen to, signed for your session, in `welcome`, `subscribed` and `cursor`. Keep the"
+    " newest and hand it in with `hello`: then coming back asks no database, on any process.",
+    "- **Guarantees**: an event is told if and only if its change was committed, at least once inside the window, and"
+    " in the same order to everybody; state is absolute and never goes backwards; after a block, a lost follow or a"
+    " deletion nothing newer is told under the old right, and `removed` follows; loss is never silent.",
+]
+
 
 def schema() -> str:
     """Every command, frame, event and close code, as JSON: a change of it is a change of the contract."""
-    structs = (*protocol.COMMANDS, *protocol.FRAMES, *AnyEvent.__args__)
+    told = _told(AnyEvent.__args__)
+    structs = (*protocol.COMMANDS, *protocol.FRAMES, *told)
     _, components = msgspec.json.schema_components(structs, ref_template="#/structs/{name}")
     closes = {str(code.value): protocol.MEANINGS[code] for code in protocol.Close}
-    events = {each.type: [each.__name__, each.delivery] for each in AnyEvent.__args__}
+    events = {each.type: [each.__name__, each.delivery, *each.heard_on] for each in told}
     whole = {"subprotocols": protocol.SUBPROTOCOLS, "structs": components, "events": events, "close_codes": closes}
     return json.dumps(whole, indent=1, sort_keys=True) + "\n"
 
@@ -36,21 +67,28 @@ def page() -> str:
         + " (text) or ".join(f"`{each}`" for each in protocol.SUBPROTOCOLS)
         + " (binary). The first message is `hello`; tokens travel in messages only.",
         "",
-        "An event's `id` sorts as a string; a cursor is such an id. Keep one position per topic: apply an event when"
-        " `prev <= mine < id`, drop it when `id <= mine`, and when `prev > mine` subscribe to the topic again.",
+        *POSITIONS,
+        "",
+        "## Topics",
+        "",
+        "| topic | who may listen | events |",
+        "|---|---|---|",
+        *(_topic(topic, who) for topic, who in LISTENERS.items()),
         "",
         "## What a client says",
         *(_section(each) for each in protocol.COMMANDS),
         "## What the server says",
         *(_section(each) for each in protocol.FRAMES),
+        "## What is in them",
+        *(_section(each) for each in (protocol.Outcome, protocol.Retry)),
         "## Events",
         "",
         "`event` is delivered one by one; of `state` the newest of a topic and type is enough, and at most ten a second"
         " are sent; `board` is merged per tick.",
         "",
-        "| type | class | data | what happened |",
-        "|---|---|---|---|",
-        *(_event(each) for each in sorted(AnyEvent.__args__, key=lambda each: each.type)),
+        "| type | topics | class | data | what happened |",
+        "|---|---|---|---|---|",
+        *(_event(each) for each in _told(AnyEvent.__args__)),
         "",
         "## Close codes",
         "",
@@ -66,8 +104,19 @@ def page() -> str:
     return "\n".join(parts)
 
 
+def _told(events: Iterable[Any]) -> list[Any]:
+    """Those that clients hear of, by type."""
+    return sorted((each for each in events if each.heard_on), key=lambda each: each.type)
+
+
+def _topic(topic: str, who: str) -> str:
+    kind = topic.partition(":")[0]
+    events = ", ".join(f"`{each.type}`" for each in _told(AnyEvent.__args__) if kind in each.heard_on)
+    return f"| `{topic}` | {who} | {events} |"
+
+
 def _section(struct: Any) -> str:
-    tag = struct.__struct_config__.tag
+    tag = struct.__struct_config__.tag or struct.__name__
     lines = ["", f"### `{tag}`", "", _doc(struct), ""]
     lines += [f"- `{field.encode_name}`: {_type(field.type)}{_optional(field)}" for field in _fields(struct)]
     return "\n".join([*lines, ""])
@@ -75,7 +124,8 @@ def _section(struct: Any) -> str:
 
 def _event(struct: Any) -> str:
     fields = ", ".join(field.encode_name for field in _fields(struct))
-    return f"| `{struct.type}` | {struct.delivery} | {{{fields}}} | {_doc(struct).splitlines()[0]} |"
+    where = ", ".join(f"`{kind}`" for kind in struct.heard_on)
+    return f"| `{struct.type}` | {where} | {struct.delivery} | {{{fields}}} | {' '.join(_doc(struct).split())} |"
 
 
 def _fields(struct: Any) -> tuple[msgspec.structs.FieldInfo, ...]:

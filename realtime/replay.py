@@ -1,7 +1,7 @@
 """The last minutes of every topic, in memory: what a client that was away can be told again."""
 
 from collections import deque
-from collections.abc import Collection
+from collections.abc import Callable
 
 from realtime.news import News, milliseconds
 
@@ -46,10 +46,12 @@ class Ring:
         kept = self._topics.get(topic)
         return kept[-1].id if kept else ""
 
-    def since(self, topic: str, cursor: str, hidden: Collection[str] = ()) -> list[tuple[News, str]] | None:
+    def since(
+        self, topic: str, cursor: str, is_told: Callable[[News], bool] = lambda _: True
+    ) -> list[tuple[News, str]] | None:
         """The topic's news behind a cursor, each with the id told before it; None when the cursor is too old.
 
-        Of state only the newest of each type is told, and nothing by actors who are hidden.
+        Of state only the newest of each type is told, and nothing that `is_told` is against.
         """
         if cursor < self.floor:
             return None
@@ -60,7 +62,7 @@ class Ring:
             if news.id <= cursor:
                 before = news.id
                 break
-            if news.actor in hidden or news.type in states:
+            if news.type in states or not is_told(news):
                 continue
             later.append(news)
             if news.delivery == "state":

@@ -14,15 +14,28 @@ from server.idempotency import IdempotencyKeys
 from server.incoming import StrictRequest
 from server.limits import Limiter, RateLimits
 from server.observe import Edge
-from server.routes import accounts, comments, graph, posts, reactions, realtime, service, sessions
+from server.routes import (
+    accounts,
+    comments,
+    graph,
+    mentions,
+    notifications,
+    posts,
+    reactions,
+    realtime,
+    service,
+    sessions,
+)
 
 ROUTES = [
     *accounts.routes,
     *sessions.routes,
     *graph.routes,
+    *mentions.routes,
     *posts.routes,
     *comments.routes,
     *reactions.routes,
+    *notifications.routes,
     *realtime.routes,
     *service.routes,
 ]

@@ -21,7 +21,7 @@ from domain.eventlog import Event
 from domain.events import AnyEvent
 from domain.piccolo_app import APP_CONFIG
 from domain.settings import documentation
-from realtime import access
+from realtime import access, reference
 from server import cli, docs
 
 ROOT = Path(__file__).parent.parent
@@ -117,10 +117,17 @@ def test_every_event_has_a_type_of_its_own() -> None:
 
 def test_every_topic_kind_has_an_answer_to_who_may_listen() -> None:
     source = ast.parse((ROOT / "domain/topics.py").read_text(encoding="utf-8"))
-    names = {each.name for each in source.body if isinstance(each, ast.FunctionDef)} - {"parse"}
-    kinds = {topics.parse(getattr(topics, name)(_ID))[0] for name in names}
+    makers = [each for each in source.body if isinstance(each, ast.FunctionDef) and each.name != "parse"]
+    made = {getattr(topics, each.name)(*[_ID for _ in each.args.args]) for each in makers}
 
-    assert kinds <= access.KINDS.keys() | access.INTERNAL
+    assert {name.partition(":")[0] for name in made} <= access.KINDS.keys() | access.OWN | access.INTERNAL
+
+
+def test_the_page_of_the_wire_names_every_topic_that_clients_may_listen_to() -> None:
+    kinds = {topic.partition(":")[0] for topic in reference.LISTENERS}
+    heard = {kind for event in AnyEvent.__args__ for kind in event.heard_on}
+
+    assert kinds == access.KINDS.keys() | access.OWN == heard
 
 
 _ID = "019b0000-0000-7000-8000-000000000000"

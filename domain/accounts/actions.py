@@ -6,7 +6,7 @@ import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
 from domain import db, topics
-from domain.accounts.events import PrivacyChanged, ProfileChanged
+from domain.accounts.events import PrivacyChanged, ProfileChanged, UserDeleted
 from domain.accounts.queries import User, UserNotFound, read_user
 from domain.accounts.rules import Bio, City, DisplayName, Institution, PrivacyLevel, Viewer, Website
 from domain.clock import now
@@ -76,3 +76,26 @@ def _changed(user: User) -> ProfileChanged:
 
 def _json(value: object) -> str:
     return msgspec.json.encode(value).decode()
+
+
+# Whoever signs in holds the credentials, then the user.
+HOLD_CREDENTIALS = "SELECT FROM credentials WHERE user_id = $1 FOR UPDATE"
+
+HOLD_ACCOUNT = "SELECT id FROM users WHERE id = $1 FOR UPDATE"
+
+
+async def hold_account(viewer: Viewer) -> bool:
+    """Have what the viewer does end before this, or fail; False when there is no account. A part of departures."""
+    await db.execute(HOLD_CREDENTIALS, viewer.id)
+    return await db.fetchval(HOLD_ACCOUNT, viewer.id) is not None
+
+
+DELETE_ACCOUNT = "DELETE FROM users WHERE id = $1"
+
+
+async def delete_account(viewer: Viewer) -> None:
+    """Delete the account and what is only the viewer's own, and tell it. A part of departures."""
+    await db.execute(DELETE_ACCOUNT, viewer.id)
+    topic = topics.user(viewer.id)
+    heard_by = (topic, topics.gone(topic), topics.access(viewer.id))
+    await emit(UserDeleted(user_id=viewer.id), *heard_by, actor=viewer.id)

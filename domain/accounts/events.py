@@ -7,7 +7,7 @@ from domain.eventlog import Delivery, Event
 from domain.ids import SessionID, UserID
 from domain.location import Location
 
-Reason = Literal["signed_out", "ended", "token_reused", "password_changed"]
+Reason = Literal["signed_out", "ended", "token_reused", "password_changed", "account_deleted"]
 
 
 class UserRegistered(Event, frozen=True):
@@ -21,6 +21,7 @@ class ProfileChanged(Event, frozen=True, kw_only=True):
     """Somebody's profile as it is now; counters have a writer of their own."""
 
     type: ClassVar[str] = "profile.changed"
+    heard_on: ClassVar[tuple[str, ...]] = ("user",)
     delivery: ClassVar[Delivery] = "state"
     id: UserID
     username: str
@@ -40,6 +41,14 @@ class PrivacyChanged(Event, frozen=True, kw_only=True):
     type: ClassVar[str] = "privacy.changed"
     user_id: UserID
     privacy_level: PrivacyLevel
+
+
+class UserDeleted(Event, frozen=True):
+    """Somebody deleted their account. What it had done to others is told before, one by one."""
+
+    type: ClassVar[str] = "user.deleted"
+    heard_on: ClassVar[tuple[str, ...]] = ("user",)
+    user_id: UserID
 
 
 class SessionRevoked(Event, frozen=True):

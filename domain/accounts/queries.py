@@ -1,6 +1,6 @@
 """What can be seen of people, and by whom."""
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection
 from datetime import datetime
 from typing import Any, Literal
 from uuid import UUID
@@ -99,7 +99,10 @@ FROM users u JOIN credentials c ON c.user_id = u.id JOIN profiles p ON p.user_id
 
 VISIBLE_USERS = "SELECT id FROM visible_users($1) WHERE id = ANY($2::uuid[])"
 
-USER_ACCESS = "SELECT id, owner, verdict FROM user_access($1, $2)"
+USER_ACCESS = """
+SELECT asked.viewer, a.id, a.owner, a.verdict
+FROM unnest($1::uuid[], $2::uuid[]) AS asked (viewer, id), user_access(asked.viewer, ARRAY[asked.id]) a
+"""
 
 
 async def read_user(viewer: Viewer, user_id: UserID) -> User:
@@ -134,10 +137,10 @@ async def visible_users(viewer: Viewer, user_ids: Collection[UserID]) -> set[Use
     return {row["id"] for row in await db.fetch(VISIBLE_USERS, viewer.id, list(user_ids))}
 
 
-async def user_access(viewer: Viewer, user_ids: Iterable[UUID]) -> list[tuple[UUID, UserID | None, Verdict]]:
-    """Of each user themselves, and whether the viewer may see their profile or why not."""
-    rows = await db.fetch(USER_ACCESS, viewer.id, list(user_ids))
-    return [(row["id"], row["owner"], row["verdict"]) for row in rows]
+async def user_access(asked: Collection[tuple[UserID, UUID]]) -> list[tuple[UserID, UUID, UserID | None, Verdict]]:
+    """Of each (viewer, user): themselves, and whether the viewer may see their profile or why not."""
+    rows = await db.fetch(USER_ACCESS, [viewer for viewer, _ in asked], [user_id for _, user_id in asked])
+    return [(row["viewer"], row["id"], row["owner"], row["verdict"]) for row in rows]
 
 
 def _user(viewer: Viewer, row: db.Row | None) -> User:

@@ -1,5 +1,6 @@
 """What can be seen of comments, and by whom."""
 
+from collections.abc import Collection
 from uuid import UUID
 
 import msgspec
@@ -10,6 +11,7 @@ from domain.accounts.rules import Viewer
 from domain.clock import stamp
 from domain.errors import NotFound
 from domain.ids import CommentID, UserID
+from domain.mentions.queries import mentioned
 from domain.targets import Target
 
 
@@ -28,9 +30,11 @@ class Comment(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Held(msgspec.Struct, frozen=True):
-    """A comment that nobody else changes until the transaction ends. `owner_id` is whose target it is on."""
+    """A comment that nobody else changes until the transaction ends. `owner_id` is whose target it is on, `above` who
+    wrote what it replies to."""
 
     author_id: UserID
+    above: list[UserID]
     owner_id: UserID
     parent_id: CommentID | None
     target: Target
@@ -46,7 +50,10 @@ _READ = """
 SELECT c.id, c.target_type, c.target_id, c.parent_id, c.content, c.created_at, c.edited_at,
     a.id AS author_id, a.username, a.display_name, a.avatar_url,
     (SELECT count(*)::int FROM comments r JOIN visible_users($1) ra ON ra.id = r.author_id WHERE r.parent_id = c.id)
-        AS reply_count
+        AS reply_count,
+    CASE WHEN c.content LIKE '%@%' THEN (
+        SELECT json_agg(m ORDER BY lower(m.username) COLLATE "C") FROM visible_mentions($1, 'comment', c.id) m
+    ) END AS mentions
 FROM comments c JOIN visible_users($1) a ON a.id = c.author_id
 """
 
@@ -64,9 +71,15 @@ READ_REPLIES = _READ + (
     "ORDER BY c.id LIMIT $5"
 )
 
+SPOKEN_ON = """
+SELECT DISTINCT author_id, target_id FROM comments
+WHERE author_id = ANY($1::uuid[]) AND target_type = 'post' AND target_id = ANY($2::uuid[])
+"""
+
 # A statement that has waited for the row finds none when it was deleted meanwhile.
 HOLD_COMMENT = """
-SELECT c.author_id, c.parent_id, c.target_type, c.target_id, t.owner_id
+SELECT c.author_id, c.parent_id, c.target_type, c.target_id, t.owner_id,
+    ARRAY(SELECT p.author_id FROM comments p WHERE p.id = c.parent_id) AS above
 FROM comments c JOIN visible_targets($1) t ON t.type = c.target_type AND t.id = c.target_id
 WHERE c.id = $2 AND EXISTS (SELECT FROM visible_comments($1) v WHERE v.id = $2)
 FOR UPDATE OF c
@@ -100,12 +113,19 @@ async def read_comments(
     return [_comment(row) for row in found]
 
 
+async def spoken_on(people: Collection[UserID], post_ids: Collection[UUID]) -> set[tuple[UserID, UUID]]:
+    """(person, post) where one of these people commented on one of these posts."""
+    rows = await db.fetch(SPOKEN_ON, people, post_ids)
+    return {(row["author_id"], row["target_id"]) for row in rows}
+
+
 async def hold_comment(viewer: Viewer, comment_id: CommentID) -> Held:
     """Lock it until the transaction ends. Raises CommentNotFound."""
     row = await db.fetchrow(HOLD_COMMENT, viewer.id, comment_id)
     if row is None:
         raise CommentNotFound
-    return Held(row["author_id"], row["owner_id"], row["parent_id"], Target(row["target_type"], row["target_id"]))
+    target = Target(row["target_type"], row["target_id"])
+    return Held(row["author_id"], row["above"], row["owner_id"], row["parent_id"], target)
 
 
 def _comment(row: db.Row) -> Comment:
@@ -116,7 +136,7 @@ def _comment(row: db.Row) -> Comment:
         parent_id=row["parent_id"],
         author=UserRef(row["author_id"], row["username"], row["display_name"], row["avatar_url"]),
         content=row["content"],
-        mentions=[],
+        mentions=mentioned(row["mentions"]),
         reply_count=row["reply_count"],
         created_at=stamp(row["created_at"]),
         edited_at=None if edited is None else stamp(edited),

@@ -7,6 +7,7 @@ from uuid import UUID
 import msgspec
 
 from domain import db, topics
+from domain.accounts.events import UserDeleted
 from domain.comments.events import CommentCreated, CommentDeleted
 from domain.counters.events import PostCounters, UserCounters
 from domain.eventlog import Event, Logged, emit_all, of
@@ -25,11 +26,14 @@ FOLDED: tuple[type[Event], ...] = (
     FollowAccepted,
     UserUnfollowed,
     FollowerRemoved,
+    UserDeleted,
 )
 
+# Of what is gone by now nothing is counted: its deletion follows, or was folded before.
 ADD_TO_POSTS = """
 INSERT INTO post_counts AS c (post_id, likes, comments)
-SELECT post_id, likes, comments FROM unnest($1::uuid[], $2::int[], $3::int[]) AS delta (post_id, likes, comments)
+SELECT post_id, delta.likes, delta.comments
+FROM unnest($1::uuid[], $2::int[], $3::int[]) AS delta (post_id, likes, comments) JOIN posts p ON p.id = post_id
 ORDER BY post_id
 ON CONFLICT (post_id) DO UPDATE SET likes = c.likes + excluded.likes, comments = c.comments + excluded.comments
 RETURNING post_id, likes, reactions, comments, shares
@@ -37,7 +41,9 @@ RETURNING post_id, likes, reactions, comments, shares
 
 ADD_TO_USERS = """
 INSERT INTO user_counts AS c (user_id, followers, following, posts)
-SELECT * FROM unnest($1::uuid[], $2::int[], $3::int[], $4::int[]) AS delta (user_id, followers, following, posts)
+SELECT delta.*
+FROM unnest($1::uuid[], $2::int[], $3::int[], $4::int[]) AS delta (user_id, followers, following, posts)
+JOIN users u ON u.id = user_id
 ORDER BY user_id
 ON CONFLICT (user_id) DO UPDATE SET followers = c.followers + excluded.followers,
     following = c.following + excluded.following, posts = c.posts + excluded.posts
@@ -46,41 +52,47 @@ RETURNING user_id, followers, following, posts
 
 FORGET_POSTS = "DELETE FROM post_counts WHERE post_id = ANY($1::uuid[])"
 
+FORGET_USERS = "DELETE FROM user_counts WHERE user_id = ANY($1::uuid[])"
+
 
 async def fold(events: Sequence[Logged]) -> None:
-    """Add what the events say to the counts and tell the new ones."""
-    likes: Counter[UUID] = Counter()
-    comments: Counter[UUID] = Counter()
-    posts: Counter[UUID] = Counter()
-    for liked in of(events, PostLiked):
-        likes[liked.post_id] += 1
-    for unliked in of(events, PostUnliked):
-        likes[unliked.post_id] -= 1
-    for created in of(events, CommentCreated):
-        comments[created.comment.target.id] += 1
-    for removed in of(events, CommentDeleted):
-        comments[removed.target.id] -= len(removed.ids)
-    for published in of(events, PostPublished):
-        posts[published.post.author.id] += 1
-    gone: list[UUID] = []
-    for deleted in of(events, PostDeleted):
-        gone.append(deleted.id)
-        posts[deleted.author_id] -= 1
-        likes.pop(deleted.id, None)
-        comments.pop(deleted.id, None)
+    """Add what the events say to the counts and tell the new ones, also where it nets to nothing: a page may hold a
+    count with what its viewer did, and took back before either was folded."""
+    gone = {deleted.id: deleted.author_id for deleted in of(events, PostDeleted)}
+    left = [each.user_id for each in of(events, UserDeleted)]
+    likes, comments = _likes(events), _comments(events)
+    posts: Counter[UUID] = Counter(published.post.author.id for published in of(events, PostPublished))
+    posts.subtract(gone.values())
     followers, following = _follows(events)
     news: list[tuple[Event, str]] = []
-    if touched := list({**_nonzero(likes), **_nonzero(comments)}):
+    if touched := [post_id for post_id in dict(likes) | comments if post_id not in gone]:
         deltas = [[counter[post_id] for post_id in touched] for counter in (likes, comments)]
         rows = await db.fetch(ADD_TO_POSTS, touched, *deltas)
         news += [(_post_counters(row), topics.post(row["post_id"])) for row in rows]
-    if users := list({**_nonzero(followers), **_nonzero(following), **_nonzero(posts)}):
+    if users := list(dict(followers) | following | {each: number for each, number in posts.items() if number}):
         deltas = [[counter[user_id] for user_id in users] for counter in (followers, following, posts)]
         rows = await db.fetch(ADD_TO_USERS, users, *deltas)
         news += [(_user_counters(row), topics.user(row["user_id"])) for row in rows]
     if gone:
-        await db.execute(FORGET_POSTS, gone)
+        await db.execute(FORGET_POSTS, list(gone))
+    if left:
+        await db.execute(FORGET_USERS, left)
     await emit_all(news)
+
+
+def _likes(events: Sequence[Logged]) -> Counter[UUID]:
+    """By how many each post has more likes."""
+    likes: Counter[UUID] = Counter(liked.post_id for liked in of(events, PostLiked))
+    likes.subtract(unliked.post_id for unliked in of(events, PostUnliked))
+    return likes
+
+
+def _comments(events: Sequence[Logged]) -> Counter[UUID]:
+    """By how many each post has more comments."""
+    comments: Counter[UUID] = Counter(created.comment.target.id for created in of(events, CommentCreated))
+    for removed in of(events, CommentDeleted):
+        comments[removed.target.id] -= len(removed.ids)
+    return comments
 
 
 def _follows(events: Sequence[Logged]) -> tuple[Counter[UUID], Counter[UUID]]:
@@ -94,10 +106,6 @@ def _follows(events: Sequence[Logged]) -> tuple[Counter[UUID], Counter[UUID]]:
         followers[ended.followed_id] -= 1
         following[ended.follower_id] -= 1
     return followers, following
-
-
-def _nonzero(deltas: Counter[UUID]) -> Counter[UUID]:
-    return Counter({key: delta for key, delta in deltas.items() if delta})
 
 
 def _post_counters(row: db.Row) -> PostCounters:

@@ -9,6 +9,7 @@ class PostCounters(Event, frozen=True, kw_only=True):
     """A post's counts."""
 
     type: ClassVar[str] = "post.counters"
+    heard_on: ClassVar[tuple[str, ...]] = ("post",)
     delivery: ClassVar[Delivery] = "state"
     likes: int
     reactions: dict[str, int]
@@ -20,6 +21,7 @@ class UserCounters(Event, frozen=True, kw_only=True):
     """A user's counts."""
 
     type: ClassVar[str] = "user.counters"
+    heard_on: ClassVar[tuple[str, ...]] = ("user",)
     delivery: ClassVar[Delivery] = "state"
     followers: int
     following: int

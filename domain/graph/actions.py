@@ -214,7 +214,9 @@ async def block_user(viewer: Viewer, user_id: UserID) -> Relation:
         for follow in ended:
             await _tell_end(viewer, follow["follower_id"], follow["followed_id"], follow["status"])
         if changed:
-            await emit(UserBlocked(blocker_id=viewer.id, blocked_id=user_id), *_both(viewer, user_id), actor=viewer.id)
+            hidden = (topics.hidden(viewer.id, user_id), topics.hidden(user_id, viewer.id))
+            blocked = UserBlocked(blocker_id=viewer.id, blocked_id=user_id)
+            await emit(blocked, *_both(viewer, user_id), *hidden, actor=viewer.id)
     return relation
 
 
@@ -226,7 +228,7 @@ async def unblock_user(viewer: Viewer, user_id: UserID) -> None:
     async with _between(viewer, user_id):
         if db.changed(await db.execute(REMOVE_BLOCK, viewer.id, user_id)):
             unblocked = UserUnblocked(blocker_id=viewer.id, blocked_id=user_id)
-            shown = (topics.shown(viewer.id), topics.shown(user_id))
+            shown = (topics.shown(viewer.id, user_id), topics.shown(user_id, viewer.id))
             await emit(unblocked, *_both(viewer, user_id), *shown, actor=viewer.id)
         elif not await visible_users(viewer, [user_id]):
             raise UserNotFound
@@ -248,7 +250,7 @@ SELECT EXISTS (SELECT FROM added) AS changed FROM them
 
 
 async def mute_user(viewer: Viewer, user_id: UserID) -> Relation:
-    """Want to hear nothing of what they do: neither at home nor as notifications. Raises CannotMuteYourself, UserNotFound."""
+    """Hear nothing of what they do: neither at home nor as notifications. Raises CannotMuteYourself, UserNotFound."""
     if user_id == viewer.id:
         raise CannotMuteYourself
     async with _between(viewer, user_id):
@@ -271,3 +273,33 @@ async def unmute_user(viewer: Viewer, user_id: UserID) -> None:
             raise UserNotFound
         if db.changed(await db.execute(REMOVE_MUTE, viewer.id, user_id)):
             await emit(UserUnmuted(muter_id=viewer.id, muted_id=user_id), actor=viewer.id)
+
+
+# No server need ask what followers may see: what they followed for is gone, and each of it says so.
+END_ALL_FOLLOWS = """
+WITH ended AS (
+    DELETE FROM follows WHERE follower_id = $1 OR followed_id = $1 RETURNING follower_id, followed_id, status
+)
+SELECT count(emit_event(
+    CASE WHEN follower_id = $1 THEN CASE status WHEN 'active' THEN 'user.unfollowed' ELSE 'follow.withdrawn' END
+        ELSE CASE status WHEN 'active' THEN 'follower.removed' ELSE 'follow.rejected' END END,
+    '{}', json_build_object('follower_id', follower_id, 'followed_id', followed_id), $1, NULL))
+FROM ended
+"""
+
+# Servers know by heart whose acts are withheld from whom.
+END_ALL_BLOCKS = """
+WITH ended AS (
+    DELETE FROM blocks WHERE blocker_id = $1 OR blocked_id = $1 RETURNING blocker_id, blocked_id
+)
+SELECT count(emit_event(
+    'user.unblocked', ARRAY['shown:' || CASE blocker_id WHEN $1 THEN blocked_id ELSE blocker_id END || ':' || $1::uuid],
+    json_build_object('blocker_id', blocker_id, 'blocked_id', blocked_id), $1, NULL))
+FROM ended
+"""
+
+
+async def end_all(viewer: Viewer) -> None:
+    """End all that who leaves is to others. Mutes are nobody else's business. A part of departures."""
+    await db.fetchval(END_ALL_FOLLOWS, viewer.id)
+    await db.fetchval(END_ALL_BLOCKS, viewer.id)

@@ -54,3 +54,8 @@ async def _answer_once(
 async def forget_old_answers() -> int:
     """Delete the keys that no longer count; how many. The schedule calls it."""
     return await queries.forget(clock.now() - rules.KEPT)
+
+
+async def forget_all_answers(viewer: Viewer) -> None:
+    """Forget what who leaves was answered. A part of departures."""
+    await queries.forget_all(viewer.id)

@@ -58,3 +58,11 @@ FORGET = "DELETE FROM idempotent_answers WHERE created_at < $1"
 async def forget(too_old: datetime) -> int:
     """Delete old keys; how many."""
     return db.changed(await db.execute(FORGET, too_old))
+
+
+FORGET_ALL = "DELETE FROM idempotent_answers WHERE user_id = $1"
+
+
+async def forget_all(user_id: UserID) -> None:
+    """Delete all of a user's keys."""
+    await db.execute(FORGET_ALL, user_id)

@@ -2,6 +2,7 @@
 
 from typing import ClassVar
 
+from domain.accounts.queries import UserRef
 from domain.eventlog import Event
 from domain.ids import PostID, UserID
 from domain.location import Location
@@ -13,6 +14,7 @@ class PostPublished(Event, frozen=True, kw_only=True):
     """Somebody posted. Told to who may see the author's profile when post and account are public."""
 
     type: ClassVar[str] = "post.published"
+    heard_on: ClassVar[tuple[str, ...]] = ("home", "user")
     post: Post
 
 
@@ -20,6 +22,7 @@ class PostEdited(Event, frozen=True, kw_only=True):
     """The author changed it. Counters are not repeated: they have a writer of their own."""
 
     type: ClassVar[str] = "post.edited"
+    heard_on: ClassVar[tuple[str, ...]] = ("post",)
     id: PostID
     title: str | None
     content: str
@@ -27,6 +30,7 @@ class PostEdited(Event, frozen=True, kw_only=True):
     image_url: str | None
     subject: Subject | None
     location: Location | None
+    mentions: list[UserRef]
     edited_at: str
 
 
@@ -43,5 +47,6 @@ class PostDeleted(Event, frozen=True, kw_only=True):
     """It is gone, with everything below it."""
 
     type: ClassVar[str] = "post.deleted"
+    heard_on: ClassVar[tuple[str, ...]] = ("post",)
     id: PostID
     author_id: UserID

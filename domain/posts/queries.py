@@ -1,6 +1,6 @@
 """What can be seen of posts, and by whom."""
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection
 from uuid import UUID
 
 import msgspec
@@ -12,6 +12,7 @@ from domain.clock import stamp
 from domain.errors import NotFound
 from domain.ids import PostID, UserID
 from domain.location import Location
+from domain.mentions.queries import mentioned
 from domain.posts.rules import PostType, ShortText, Visibility
 from domain.targets import Kind
 
@@ -71,7 +72,10 @@ SELECT p.id, p.title, p.content, p.post_type, p.image_url, p.visibility, p.subje
     p.edited_at, a.id AS author_id, a.username, a.display_name, a.avatar_url,
     coalesce(c.likes, 0) + coalesce(own.likes, 0) AS likes, c.reactions,
     greatest(coalesce(c.comments, 0) + coalesce(said.comments, 0), 0) AS comments, coalesce(c.shares, 0) AS shares,
-    l.user_id IS NOT NULL AS liked
+    l.user_id IS NOT NULL AS liked,
+    CASE WHEN p.content LIKE '%@%' THEN (
+        SELECT json_agg(m ORDER BY lower(m.username) COLLATE "C") FROM visible_mentions($1, 'post', p.id) m
+    ) END AS mentions
 FROM visible_posts($1) p JOIN users a ON a.id = p.author_id
 LEFT JOIN post_counts c ON c.post_id = p.id
 LEFT JOIN likes l ON l.post_id = p.id AND l.user_id = $1
@@ -85,7 +89,10 @@ READ_POSTS_OF = _READ + "WHERE p.author_id = $2 AND ($3::uuid IS NULL OR p.id < 
 
 VISIBLE_POSTS = "SELECT id FROM visible_posts($1) WHERE id = ANY($2::uuid[])"
 
-POST_ACCESS = "SELECT id, owner, verdict FROM post_access($1, $2)"
+POST_ACCESS = """
+SELECT asked.viewer, a.id, a.owner, a.verdict
+FROM unnest($1::uuid[], $2::uuid[]) AS asked (viewer, id), post_access(asked.viewer, ARRAY[asked.id]) a
+"""
 
 
 async def read_post(viewer: Viewer, post_id: PostID) -> Post:
@@ -109,10 +116,10 @@ async def visible_posts(viewer: Viewer, post_ids: Collection[UUID]) -> set[UUID]
     return {row["id"] for row in await db.fetch(VISIBLE_POSTS, viewer.id, list(post_ids))}
 
 
-async def post_access(viewer: Viewer, post_ids: Iterable[UUID]) -> list[tuple[UUID, UserID | None, Verdict]]:
-    """Of each post its author, and whether the viewer may see it or why not."""
-    rows = await db.fetch(POST_ACCESS, viewer.id, list(post_ids))
-    return [(row["id"], row["owner"], row["verdict"]) for row in rows]
+async def post_access(asked: Collection[tuple[UserID, UUID]]) -> list[tuple[UserID, UUID, UserID | None, Verdict]]:
+    """Of each (viewer, post): its author, and whether the viewer may see it or why not."""
+    rows = await db.fetch(POST_ACCESS, [viewer for viewer, _ in asked], [post_id for _, post_id in asked])
+    return [(row["viewer"], row["id"], row["owner"], row["verdict"]) for row in rows]
 
 
 def _post(row: db.Row) -> Post:
@@ -127,7 +134,7 @@ def _post(row: db.Row) -> Post:
         visibility=row["visibility"],
         subject=None if subject is None else msgspec.json.decode(subject, type=Subject),
         location=None if location is None else msgspec.json.decode(location, type=Location),
-        mentions=[],
+        mentions=mentioned(row["mentions"]),
         counters=Counters(
             row["likes"],
             {} if reactions is None else msgspec.json.decode(reactions, type=dict[str, int]),

@@ -2,7 +2,7 @@
 
 import asyncpg
 
-from domain import eventlog
+from domain import db, eventlog
 from domain.accounts.rules import Viewer
 from domain.ids import PostID
 from domain.posts.queries import PostNotFound
@@ -34,3 +34,17 @@ async def unlike_post(viewer: Viewer, post_id: PostID) -> Likes:
     if change.changed:
         eventlog.announce(unliked)
     return change.likes
+
+
+UNLIKE_ALL = """
+WITH removed AS (
+    DELETE FROM likes WHERE user_id = $1 RETURNING post_id
+)
+SELECT count(emit_event('post.unliked', '{}', json_build_object('post_id', post_id, 'user_id', $1::uuid), $1, NULL))
+FROM removed
+"""
+
+
+async def unlike_all(viewer: Viewer) -> None:
+    """Take all likes of who leaves back. A part of departures."""
+    await db.fetchval(UNLIKE_ALL, viewer.id)

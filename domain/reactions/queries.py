@@ -24,17 +24,21 @@ class Change(msgspec.Struct, frozen=True):
 
 # The event is drawn from the row that was added: no row, no event. Its number is drawn after the row's lock.
 # It may have waited for the same like from elsewhere, which it then does not see; `others` is right either way.
+# Who likes is held before the post: their departure, which deletes their posts, waits for this or this for it.
 ADD_LIKE = """
 WITH post AS (
     SELECT id FROM visible_posts($1) WHERE id = $2
+), liker AS (
+    SELECT id FROM users WHERE id = $1 FOR KEY SHARE
 ), added AS (
-    INSERT INTO likes (post_id, user_id) SELECT id, $1 FROM post ON CONFLICT DO NOTHING RETURNING post_id
+    INSERT INTO likes (post_id, user_id) SELECT post.id, liker.id FROM post, liker
+    ON CONFLICT DO NOTHING RETURNING post_id
 ), told AS (
     SELECT emit_event('post.liked', '{}', $3, $1, NULL) FROM added
 )
 SELECT coalesce(c.likes, 0) + coalesce(own.likes, 0) - (l.user_id IS NOT NULL)::int AS others,
     EXISTS (SELECT FROM told) AS changed
-FROM post LEFT JOIN post_counts c ON c.post_id = post.id
+FROM post JOIN liker ON true LEFT JOIN post_counts c ON c.post_id = post.id
 LEFT JOIN likes l ON l.post_id = post.id AND l.user_id = $1
 LEFT JOIN unfolded_likes($1) own ON own.post_id = post.id
 """

@@ -246,3 +246,9 @@ async def change_password(viewer: Viewer, user_id: UserID, change: PasswordChang
             raise WrongPassword({"current_password": "The password was changed at this moment."})
         others = await queries.revoke_others(user_id, viewer.session_id, time)
         await emit_all(_revoked(user_id, session_id, "password_changed") for session_id in others)
+
+
+async def end_all_sessions(viewer: Viewer) -> None:
+    """End all sessions of who leaves. A part of departures."""
+    ended = await queries.delete_sessions(viewer.id)
+    await emit_all(_revoked(viewer.id, session_id, "account_deleted") for session_id in ended)

@@ -149,7 +149,7 @@ SELECT role FROM proven
 LOCK_TOKEN = """
 SELECT s.id, s.user_id, u.role, u.is_active, t.expires_at, t.used_at, t.replaced_by, s.revoked_at
 FROM refresh_tokens t JOIN auth_sessions s ON s.id = t.session_id JOIN users u ON u.id = s.user_id
-WHERE t.hash = $1 FOR NO KEY UPDATE OF t, s
+WHERE t.hash = $1 FOR NO KEY UPDATE OF s, t
 """  # noqa: S105 - a statement
 
 REPLACE_TOKEN = """
@@ -178,7 +178,18 @@ REVOKE_OTHERS = """
 UPDATE auth_sessions SET revoked_at = $3 WHERE user_id = $1 AND id <> $2 AND revoked_at IS NULL RETURNING id
 """
 
-REVOKED_SINCE = "SELECT id, revoked_at FROM auth_sessions WHERE revoked_at > $1 ORDER BY revoked_at"
+# Those that had not ended.
+DELETE_SESSIONS = """
+WITH deleted AS (
+    DELETE FROM auth_sessions WHERE user_id = $1 RETURNING id, revoked_at
+)
+SELECT id FROM deleted WHERE revoked_at IS NULL
+"""
+
+# From the log: it remembers the sessions of those who have left.
+REVOKED_SINCE = """
+SELECT (data->>'session_id')::uuid AS id, at FROM events WHERE type = 'session.revoked' AND at > $1 ORDER BY at
+"""
 
 
 async def open_session(
@@ -238,6 +249,11 @@ async def revoke_others(user_id: UserID, kept: SessionID, time: datetime) -> lis
     return [row["id"] for row in await db.fetch(REVOKE_OTHERS, user_id, kept, time)]
 
 
+async def delete_sessions(user_id: UserID) -> list[SessionID]:
+    """Delete all of a user's sessions; those that ended with it."""
+    return [row["id"] for row in await db.fetch(DELETE_SESSIONS, user_id)]
+
+
 async def revoked_since(time: datetime) -> list[tuple[SessionID, datetime]]:
     """Which sessions have ended since, and when."""
-    return [(row["id"], row["revoked_at"]) for row in await db.fetch(REVOKED_SINCE, time)]
+    return [(row["id"], row["at"]) for row in await db.fetch(REVOKED_SINCE, time)]

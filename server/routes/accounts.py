@@ -2,10 +2,11 @@
 
 from uuid import UUID
 
-from litestar import get, patch
+from litestar import delete, get, patch
 from litestar.di import NamedDependency
 from litestar.params import FromPath, JSONBody
 
+from domain import departures
 from domain.accounts import actions, queries
 from domain.accounts.actions import ProfileChanges
 from domain.accounts.queries import Me, User
@@ -39,4 +40,10 @@ async def change_profile(
     return await actions.change_profile(viewer, UserID(user_id), data)
 
 
-routes = [read_me, read_user, read_user_named, change_profile]
+@delete("/api/v1/users/{user_id:uuid}")
+async def delete_account(viewer: NamedDependency[Viewer], user_id: FromPath[UUID]) -> None:
+    """Delete one's own account, with all that it did: at once, and for good."""
+    await departures.leave(viewer, UserID(user_id))
+
+
+routes = [read_me, read_user, read_user_named, change_profile, delete_account]

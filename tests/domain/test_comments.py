@@ -93,7 +93,7 @@ async def test_a_comment_is_told_once_on_the_posts_topic_as_everybody_reads_it()
     (event,) = await told()
     assert (event.type, event.topics, event.actor, event.audience) == (
         "comment.created",
-        [topics.post(post.id)],
+        [topics.post(post.id), topics.holds(f"comment:{said.id}")],
         ana.id,
         None,
     )
@@ -220,6 +220,48 @@ async def test_who_cannot_see_a_comment_cannot_reply_to_it_nor_see_its_replies(w
 
 
 @pytest.mark.parametrize("way", ["blocks", "is blocked"])
+async def test_a_reply_is_hidden_with_the_comment_above_it_even_from_its_author(way: str) -> None:
+    post, ana, ben = await make_post(), await make_user(), await make_user()
+    of_ben = await make_comment(post, ben)
+    of_ana, of_eve = await make_comment(post, ana, parent=of_ben), await make_comment(post, parent=of_ben)
+
+    await both_ways(ana, ben, way)
+
+    with pytest.raises(CommentNotFound):
+        await read_comment(ana, of_eve.id)
+    with pytest.raises(CommentNotFound):
+        await edit_comment(ana, of_ana.id, CommentChanges(content="Still here"))
+    with pytest.raises(CommentNotFound):
+        await delete_comment(ana, of_ana.id)
+    assert await on(ben, post, of_ben.id) == [of_eve]
+    assert (await read_comment(await make_user(), of_ana.id)).content == of_ana.content
+
+
+async def test_the_news_of_a_comment_names_everybody_who_must_be_seen_to_see_it() -> None:
+    author, ana, ben = await make_user(), await make_user(), await make_user()
+    post = await make_post(author)
+    said = await make_comment(post, ana)
+    reply = await make_comment(post, ben, parent=said)
+
+    await edit_comment(ana, said.id, CommentChanges(content="Mmmh"))
+    await edit_comment(ben, reply.id, CommentChanges(content="Indeed"))
+    await delete_comment(author, reply.id)
+    await delete_comment(author, said.id)
+
+    above, below = topics.voice(ana.id), topics.voice(ben.id)
+    first, second = f"comment:{said.id}", f"comment:{reply.id}"
+    of_said, of_reply = topics.holds(first), topics.holds(second)
+    assert [(event.type, event.actor, event.topics[1:]) for event in await told()] == [
+        ("comment.created", ana.id, [of_said]),
+        ("comment.created", ben.id, [of_reply, above, of_said]),
+        ("comment.edited", ana.id, [of_said]),
+        ("comment.edited", ben.id, [above, of_reply, of_said]),
+        ("comment.deleted", author.id, [below, above, topics.gone(second)]),
+        ("comment.deleted", author.id, [above, topics.gone(first)]),
+    ]
+
+
+@pytest.mark.parametrize("way", ["blocks", "is blocked"])
 async def test_who_cannot_see_the_post_cannot_see_even_their_own_comment_on_it(way: str) -> None:
     author, ana = await make_user(), await make_user()
     post = await make_post(author)
@@ -259,10 +301,15 @@ async def test_its_author_edits_a_comment_and_everybody_is_told(clock: Clock) ->
     assert edited == msgspec.structs.replace(said, content="Mmmh!", edited_at=edited.edited_at, reply_count=1)
     assert edited.edited_at == clock.time.strftime("%Y-%m-%dT%H:%M:%S.%fZ")
     assert await read_comment(await make_user(), said.id) == edited
-    assert (event.type, event.topics, event.actor) == ("comment.edited", [topics.post(post.id)], ana.id)
+    assert (event.type, event.topics, event.actor) == (
+        "comment.edited",
+        [topics.post(post.id), topics.holds(f"comment:{said.id}")],
+        ana.id,
+    )
     assert msgspec.json.decode(event.data) == {
         "id": str(said.id),
         "content": "Mmmh!",
+        "mentions": [],
         "edited_at": edited.edited_at,
     }
 
@@ -293,7 +340,8 @@ async def test_deleting_a_comment_takes_its_replies_along_and_says_so() -> None:
     await delete_comment(ana, said.id)
 
     event = (await told())[-1]
-    assert (event.type, event.topics, event.actor) == ("comment.deleted", [topics.post(post.id)], ana.id)
+    heard = [topics.post(post.id), topics.voice(ana.id), topics.gone(f"comment:{said.id}")]
+    assert (event.type, event.topics, event.actor) == ("comment.deleted", heard, ana.id)
     assert msgspec.json.decode(event.data) == {
         "id": str(said.id),
         "ids": [str(each.id) for each in (said, *replies)],
@@ -389,6 +437,7 @@ async def test_comments_and_replies_are_counted_and_what_is_deleted_is_not() -> 
     assert {topic: each.comments for topic, each in news.items()} == {
         topics.post(post.id): 1,
         topics.post(other.id): 1,
+        topics.post(quiet.id): 0,
     }
     assert (await read_post(await make_user(), post.id)).counters.comments == 1
 

@@ -5,9 +5,10 @@ import random
 from collections import defaultdict
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import asynccontextmanager
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import asyncpg
+import msgspec
 import pytest
 
 from domain import db, eventlog
@@ -46,6 +47,18 @@ async def saying(words: str) -> AsyncGenerator[None]:
         data = eventlog.encode(Said(words=words))
         await connection.execute(eventlog.EMIT, Said.type, [TOPIC], data, None, None)
         yield
+
+
+MANY = """
+INSERT INTO events (type, topics, data) SELECT $2, ARRAY[$3], '{"words":"old"}' FROM generate_series(1, $1)
+"""
+
+
+def rows_read(plan: dict[str, Any]) -> int:
+    """Of the log, by all nodes of a plan, those included that were thrown away."""
+    of_log = plan.get("Relation Name", "").startswith("events")
+    each = plan["Actual Rows"] + plan.get("Rows Removed by Filter", 0) + plan.get("Rows Removed by Join Filter", 0)
+    return int(each * plan["Actual Loops"] * of_log) + sum(rows_read(child) for child in plan.get("Plans", ()))
 
 
 def words_in(events: Sequence[Logged]) -> list[str]:
@@ -244,6 +257,20 @@ async def test_batches_that_are_not_all_there_are_not_told_in_part() -> None:
     assert await eventlog.read_batches(second.batch, third.batch) is None
     assert await eventlog.read_batches(third.batch, third.batch) == [(third.batch, None)]
     assert await eventlog.read_batches(third.batch, third.batch + 1) is None
+
+
+async def test_what_batches_are_told_from_is_read_however_long_the_log_is() -> None:
+    last = await eventlog.latest_cut()
+    await db.execute(MANY, 20_000, Said.type, TOPIC)
+    numbers: list[int] = []
+    for words in ("one", "two", "three"):
+        last, _ = await next_batch(last)
+        numbers.append(last.batch)
+        await say(words)
+
+    plan = await db.fetchval("EXPLAIN (ANALYZE, FORMAT JSON) " + eventlog.READ_BATCHES, numbers[1:])
+
+    assert rows_read(msgspec.json.decode(plan)[0]["Plan"]) < 100
 
 
 async def test_the_first_batch_of_a_window_is_the_newest_before_it_or_else_the_oldest_that_can_be_told() -> None:

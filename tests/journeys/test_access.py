@@ -128,6 +128,38 @@ async def test_comments_of_somebody_blocked_are_withheld_from_one_and_heard_by_o
     await other.close()
 
 
+async def test_what_is_said_below_somebody_blocked_is_withheld_live_and_on_resuming(
+    both: Both, people: list[Member]
+) -> None:
+    ada, bob, carol, dan = people
+    post = await ada.do("POST", "/posts", {"content": "Discuss"})
+    topic, path = f"post:{post['id']}", f"/posts/{post['id']}/comments"
+    of_dan, of_ada = [await who.do("POST", path, {"content": "Above"}) for who in (dan, ada)]
+    old = await carol.do("POST", path, {"content": "Said before", "parent_id": of_dan["id"]})
+    await bob.do("PUT", f"/users/{dan.id}/block")
+    wary, other = await bob.live({topic: None}), await carol.live({topic: None})
+    ticket, cursor = wary.welcome["ticket"], wary.welcome["topics"][topic]["cursor"]
+    for parent in (of_dan, of_ada):
+        await carol.do("POST", path, {"content": "Below", "parent_id": parent["id"]})
+    await carol.do("PATCH", f"/comments/{old['id']}", {"content": "Changed"})
+    await carol.do("DELETE", f"/comments/{old['id']}")
+    await ada.do("DELETE", f"/comments/{of_dan['id']}")
+    await ada.do("PATCH", f"/comments/{of_ada['id']}", {"content": "Heard by all"})
+
+    await other.until(lambda: len(other.topics[topic].events) == 6)
+    resumed = [
+        await LiveClient.open(each.url, bob.token, {topic: cursor}, ticket=given)
+        for each, given in zip(both, (ticket, None), strict=True)
+    ]
+    for each in (wary, *resumed):
+        await each.until(lambda each=each: types(each, topic)[-1:] == ["comment.edited"])
+    assert [types(each, topic) for each in (wary, *resumed)] == [["comment.created", "comment.edited"]] * 3
+    assert wary.topics[topic].events[0]["data"]["comment"]["parent_id"] == of_ada["id"]
+    for each in (wary, other, *resumed):
+        assert each.topics[topic].gaps == 0
+        await each.close()
+
+
 async def test_home_tells_followers_of_posts_and_nobody_else(people: list[Member]) -> None:
     ada, bob, carol, dan = people
     await bob.do("PUT", f"/users/{ada.id}/follow")

@@ -4,6 +4,7 @@ import asyncio
 import base64
 import contextlib
 import json
+import socket as python_socket
 import time
 import uuid
 from collections.abc import AsyncGenerator, Generator
@@ -249,6 +250,38 @@ async def test_what_was_missed_is_replayed_and_then_live_from_the_cursor(potluck
     assert missed[0]["prev"] <= cursor < missed[0]["id"]
     assert missed[-1]["id"] <= outcome["cursor"]
     await back.close()
+
+
+async def test_whoever_missed_more_than_a_slow_reader_may_leave_waiting_is_told_it_all(
+    potluck: Potluck, ada: Member
+) -> None:
+    post = await ada.do("POST", "/posts", {"content": "x"})
+    topic = f"post:{post['id']}"
+    socket, welcome = await greeted(potluck, ada, **{topic: None})
+    await socket.close()
+    for _ in range(500):
+        await ada.do("POST", f"/posts/{post['id']}/comments", {"content": "\U0001f372" * 2000})
+    narrow = python_socket.socket()
+    narrow.setsockopt(python_socket.SOL_SOCKET, python_socket.SO_RCVBUF, 4096)
+    narrow.connect(("127.0.0.1", int(potluck.url.rpartition(":")[2])))
+    async with await dial(potluck, sock=narrow, max_size=None) as back:
+        cursor = welcome["topics"][topic]["cursor"]
+        outcome = (await say(back, op="hello", token=ada.token, topics={topic: cursor}))["topics"][topic]
+        assert outcome["count"] > 400
+        told = 0
+        while told < 500:
+            told += (await hear(back)).get("type") == "comment.created"
+
+
+async def test_who_asks_for_topics_again_and_again_has_to_wait(potluck: Potluck, ada: Member) -> None:
+    socket, _ = await greeted(potluck, ada)
+    many = dict.fromkeys(map(str, range(1000)))
+    assert (await say(socket, op="subscribe", id=1, topics=many))["op"] == "subscribed"
+    refused = await say(socket, op="subscribe", id=2, topics=many)
+    assert (refused["op"], refused["id"], refused["code"]) == ("error", 2, "too_many")
+    assert 0 < refused["retry_after"] < 60
+    assert (await say(socket, op="subscribe", id=3, topics={f"user:{ada.id}": None}))["op"] == "subscribed"
+    await socket.close()
 
 
 async def test_the_position_is_told_every_heartbeat(potluck: Potluck, ada: Member) -> None:

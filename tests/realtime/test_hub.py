@@ -6,6 +6,7 @@ from uuid import UUID
 from domain.clock import now
 from domain.eventlog import Logged
 from domain.ids import UserID
+from domain.topics import voice
 from realtime.hub import Hub
 from realtime.news import Frame, News, entry
 
@@ -29,9 +30,9 @@ class Ear:
 
 
 def news(
-    seq: int, type: str = "post.counters", delivery: str = "state", topic: str = TOPIC, actor: UUID | None = None
+    seq: int, type: str = "post.counters", delivery: str = "state", *topics: str, actor: UUID | None = None
 ) -> News:
-    logged = Logged(seq, type, [topic], "{}", None if actor is None else UserID(actor), None, now())
+    logged = Logged(seq, type, [TOPIC, *topics], "{}", None if actor is None else UserID(actor), None, now())
     return News(f"1-{seq}", entry(logged, f"1-{seq - 1}", delivery))
 
 
@@ -141,3 +142,25 @@ def test_what_somebody_may_not_see_is_withheld_and_their_next_frame_names_what_t
         hub.deliver(news(seq, "comment.created", "event", actor=actor), 0.0)
     assert wary.heard == [("comment.created", "01", ""), ("comment.created", "04", "01")]
     assert [prev for _, _, prev in other.heard] == ["", "01", "02", "03"]
+
+
+def test_who_leaves_and_joins_again_is_told_what_they_were_sent_last_not_what_was_withheld() -> None:
+    nasty = UUID(int=1)
+    ear = Ear(str(nasty))
+    hub = hub_with(ear)
+    hub.deliver(news(1, "comment.created", "event"), 0.0)
+    hub.deliver(withheld := news(2, "comment.created", "event", actor=nasty), 0.0)
+    last = hub.leave(ear, TOPIC)
+    hub.join(ear, TOPIC, withheld.id, withheld.id, last=last)
+    hub.deliver(news(3, "comment.created", "event"), 0.0)
+    assert ear.heard == [("comment.created", "01", ""), ("comment.created", "03", "01")]
+
+
+def test_what_is_below_somebody_hidden_is_withheld_whoever_says_it() -> None:
+    nasty, nice = UUID(int=1), UUID(int=2)
+    wary, other = Ear(str(nasty)), Ear()
+    hub = hub_with(wary, other)
+    hub.deliver(news(1, "comment.created", "event", voice(UserID(nasty)), actor=nice), 0.0)
+    hub.deliver(news(2, "comment.created", "event", voice(UserID(nice)), actor=nice), 0.0)
+    assert wary.heard == [("comment.created", "02", "")]
+    assert len(other.heard) == 2

@@ -10,8 +10,8 @@ from realtime.replay import Ring
 SECOND = 1000
 
 
-def news(batch: int, seq: int, topic: str = "post:1", type: str = "x", delivery: str = "event") -> News:
-    logged = Logged(seq, type, [topic], "{}", None, None, now())
+def news(batch: int, seq: int, topic: str = "post:1", *also: str, type: str = "x", delivery: str = "event") -> News:
+    logged = Logged(seq, type, [topic, *also], "{}", None, None, now())
     return News(f"{batch}-{seq}", entry(logged, "0-0", delivery))
 
 
@@ -46,6 +46,12 @@ def test_of_state_only_the_newest_of_a_type_is_told() -> None:
     states = [news(1, seq, delivery="state") for seq in (1, 2, 3)]
     ring = ring_with(*states, news(1, 4, type="y"))
     assert told(ring, "post:1", states[0].id) == [(states[2].id, states[0].id), (news(1, 4).id, states[2].id)]
+
+
+def test_what_is_withheld_is_not_told_again_either() -> None:
+    first, second, third = news(1, 1), news(1, 2, "post:1", "voice:nasty"), news(1, 3)
+    found = ring_with(first, second, third).since("post:1", first.id, lambda each: not each.is_withheld({"nasty"}))
+    assert found == [(third, first.id)]
 
 
 def test_the_ring_keeps_to_its_budget_of_bytes() -> None:

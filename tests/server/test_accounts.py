@@ -6,7 +6,8 @@ from litestar import Litestar
 
 from domain import db
 from domain.ids import new_id
-from tests.factories import auth, make_post, make_user
+from server.auth import Revocations, revocations
+from tests.factories import PASSWORD, auth, make_comment, make_post, make_user
 
 ME = "/api/v1/auth/me"
 
@@ -144,3 +145,72 @@ async def test_a_profile_that_cannot_be_is_400_and_names_the_field(client: httpx
     answer = await client.patch(f"/api/v1/users/{ana.id}", headers=auth(ana), json=body)
 
     assert (answer.status_code, set(answer.json()["error"]["details"])) == (400, {field})
+
+
+async def test_deleting_ones_account_deletes_it_and_all_that_it_did(client: httpx.AsyncClient) -> None:
+    ana, ben = await make_user(username="ana"), await make_user()
+    mine, theirs = await make_post(ana), await make_post(ben)
+    said = await make_comment(theirs, ana)
+
+    answer = await client.delete(f"/api/v1/users/{ana.id}", headers=auth(ana))
+
+    gone = [f"/users/{ana.id}", "/users/by-username/ana", f"/users/{ana.id}/posts", f"/posts/{mine.id}"]
+    found = [(await client.get(f"/api/v1{path}", headers=auth(ben))).status_code for path in gone]
+    comments = (await client.get(f"/api/v1/posts/{theirs.id}/comments", headers=auth(ben))).json()["items"]
+    assert (answer.status_code, answer.content) == (204, b"")
+    assert found == [404, 404, 404, 404]
+    assert str(said.id) not in [each["id"] for each in comments]
+
+
+async def test_the_account_of_another_is_403(client: httpx.AsyncClient) -> None:
+    ana, ben = await make_user(), await make_user()
+
+    answer = await client.delete(f"/api/v1/users/{ben.id}", headers=auth(ana))
+
+    assert (answer.status_code, answer.json()["error"]["code"]) == (403, "not_your_account")
+    assert (await client.get(f"/api/v1/users/{ben.id}", headers=auth(ana))).status_code == 200
+
+
+@pytest.mark.committed
+async def test_tokens_of_a_deleted_account_are_refused_by_this_process_and_by_one_that_starts_later(
+    client: httpx.AsyncClient,
+) -> None:
+    ana, later = await make_user(), Revocations()
+    unlisten = revocations.listen()
+    await client.delete(f"/api/v1/users/{ana.id}", headers=auth(ana))
+    unlisten()
+
+    answer = await client.get(ME, headers=auth(ana))
+    await later.load()
+
+    assert (answer.status_code, answer.json()["error"]["code"]) == (401, "session_ended")
+    assert ana.session_id in later
+
+
+async def test_who_deleted_their_account_cannot_sign_in_and_others_can_take_the_name(client: httpx.AsyncClient) -> None:
+    new = {"username": "ana", "email": "ana@example.org", "password": PASSWORD}
+    signed_in = (await client.post("/api/v1/auth/register", json=new)).json()
+    headers = {"Authorization": f"Bearer {signed_in['access_token']}"}
+    await client.delete(f"/api/v1/users/{signed_in['user']['id']}", headers=headers)
+
+    login = await client.post("/api/v1/auth/login", json={"username": "ana", "password": PASSWORD})
+    refresh = await client.post("/api/v1/auth/refresh", json={"refresh_token": signed_in["refresh_token"]})
+    again = await client.post("/api/v1/auth/register", json=new)
+
+    assert [answer.status_code for answer in (login, refresh, again)] == [401, 401, 201]
+    assert again.json()["user"]["id"] != signed_in["user"]["id"]
+
+
+async def test_a_token_that_outlives_its_account_changes_nothing(client: httpx.AsyncClient) -> None:
+    ana, theirs = await make_user(), await make_post()
+    await client.delete(f"/api/v1/users/{ana.id}", headers=auth(ana))
+
+    answers = [
+        await client.delete(f"/api/v1/users/{ana.id}", headers=auth(ana)),
+        await client.get(ME, headers=auth(ana)),
+        await client.post("/api/v1/posts", headers=auth(ana), json={"content": "Soup for @everybody"}),
+        await client.put(f"/api/v1/posts/{theirs.id}/like", headers=auth(ana)),
+        await client.post(f"/api/v1/posts/{theirs.id}/comments", headers=auth(ana), json={"content": "Soup"}),
+    ]
+
+    assert [answer.status_code for answer in answers] == [204, 404, 404, 404, 404]

@@ -10,6 +10,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Generator
+from itertools import count
 from pathlib import Path
 from typing import Any
 from uuid import UUID
@@ -27,6 +28,7 @@ document = schemathesis.openapi.from_dict(create_app().openapi_schema.to_schema(
 document.config.generation.update(modes=[schemathesis.GenerationMode.POSITIVE, schemathesis.GenerationMode.NEGATIVE])
 
 pytestmark = pytest.mark.xdist_group("fuzzed")
+_numbers = count(1)
 
 # Another seed every night would find more; the same one every time makes a failure somebody's own.
 bounded = settings(
@@ -88,16 +90,17 @@ def _wait_until_live(url: str) -> None:
             return
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture
 def fuzzer(server: str) -> Any:
-    """Somebody who has just registered."""
-    new = {"username": "fuzzer", "email": "fuzzer@example.org", "password": "correct horse battery"}
+    """Somebody who has just registered; for each operation, since one of them deletes the account."""
+    name = f"fuzzer{next(_numbers)}"
+    new = {"username": name, "email": f"{name}@example.org", "password": "correct horse battery"}
     answer = httpx.post(f"{server}/api/v1/auth/register", json=new)
     assert answer.status_code == 201, answer.text
     return answer.json()
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture
 def headers(fuzzer: Any) -> dict[str, str]:
     """Of their requests."""
     return {"Authorization": f"Bearer {fuzzer['access_token']}"}

@@ -10,10 +10,13 @@ from domain import db, topics
 from domain.accounts.rules import Viewer
 from domain.graph import actions as graph
 from domain.ids import PostID
-from realtime.access import HOME, KINDS, judge
+from domain.notifications.actions import fold
+from domain.notifications.queries import read_notifications
+from realtime.access import HOME, KINDS, NOTIFICATIONS, OWN, judge
+from tests.domain.notifications.folding import NOON, Log, at
 from tests.factories import auth, make_comment, make_post, make_user
 
-# What a route shows: a profile, a followers-only post, or what is the viewer's own.
+# What a route shows: a profile, a followers-only post, what is the viewer's own, or what is nobody's but the author's.
 READS = {
     "/api/v1/auth/me": "own",
     "/api/v1/auth/sessions": "own",
@@ -21,6 +24,9 @@ READS = {
     "/api/v1/mutes": "own",
     "/api/v1/follow-requests": "own",
     "/api/v1/follow-requests/sent": "own",
+    "/api/v1/notifications": "own",
+    "/api/v1/notifications/unread-count": "own",
+    "/api/v1/notifications/{notification_id}/children": "author's",
     "/api/v1/users/{user_id}": "profile",
     "/api/v1/users/by-username/{username}": "profile",
     "/api/v1/users/{user_id}/followers": "profile",
@@ -30,20 +36,20 @@ READS = {
     "/api/v1/posts/{post_id}": "post",
     "/api/v1/posts/{post_id}/comments": "post",
 }
-LISTENS = {"user": "profile", "post": "post", HOME: "own"}
+LISTENS = {"user": "profile", "post": "post", HOME: "own", NOTIFICATIONS: "own"}
 
 YES, NO, WHO = 200, 404, 401
 # Of an author who shows a post to followers: {relation: {what: answer}}
 ANSWERS = {
-    "stranger": {"own": YES, "profile": YES, "post": NO},
-    "follower": {"own": YES, "profile": YES, "post": YES},
-    "pending": {"own": YES, "profile": YES, "post": NO},
-    "muting": {"own": YES, "profile": YES, "post": NO},
-    "blocked": {"own": YES, "profile": NO, "post": NO},
-    "blocking": {"own": YES, "profile": NO, "post": NO},
-    "author": {"own": YES, "profile": YES, "post": YES},
-    "of somebody suspended": {"own": YES, "profile": NO, "post": NO},
-    "without a token": {"own": WHO, "profile": WHO, "post": WHO},
+    "stranger": {"own": YES, "profile": YES, "post": NO, "author's": NO},
+    "follower": {"own": YES, "profile": YES, "post": YES, "author's": NO},
+    "pending": {"own": YES, "profile": YES, "post": NO, "author's": NO},
+    "muting": {"own": YES, "profile": YES, "post": NO, "author's": NO},
+    "blocked": {"own": YES, "profile": NO, "post": NO, "author's": NO},
+    "blocking": {"own": YES, "profile": NO, "post": NO, "author's": NO},
+    "author": {"own": YES, "profile": YES, "post": YES, "author's": YES},
+    "of somebody suspended": {"own": YES, "profile": NO, "post": NO, "author's": NO},
+    "without a token": {"own": WHO, "profile": WHO, "post": WHO, "author's": WHO},
 }
 
 
@@ -101,6 +107,8 @@ async def scene(relation: str) -> tuple[Viewer, Viewer, PostID]:
     author = await make_user(username="author")
     post = await make_post(author, visibility="followers")
     await make_comment(post, author)
+    await graph.follow_user(await make_user(), author.id)
+    await fold(at(await Log().new(), NOON))
     viewer = author if relation == "author" else await make_user()
     await BECOME[relation](viewer, author)
     return viewer, author, post.id
@@ -108,7 +116,7 @@ async def scene(relation: str) -> tuple[Viewer, Viewer, PostID]:
 
 def test_every_route_that_reads_and_every_topic_kind_has_an_answer(app: Any) -> None:
     assert routes(app) == set(READS)
-    assert set(KINDS) | {HOME} == set(LISTENS)
+    assert set(KINDS) | OWN == set(LISTENS)
 
 
 @pytest.mark.parametrize("path", READS)
@@ -116,14 +124,19 @@ def test_every_route_that_reads_and_every_topic_kind_has_an_answer(app: Any) -> 
 async def test_a_route_shows_what_the_relation_allows(client: httpx.AsyncClient, relation: str, path: str) -> None:
     viewer, author, post_id = await scene(relation)
     headers = {} if relation == "without a token" else auth(viewer)
-    answer = await client.get(path.format(user_id=author.id, username="author", post_id=post_id), headers=headers)
+    (heard,) = (await read_notifications(author, None, 2)).items
+    ids = {"user_id": author.id, "post_id": post_id, "notification_id": heard.id}
+    answer = await client.get(path.format(username="author", **ids), headers=headers)
     assert answer.status_code == ANSWERS[relation][READS[path]]
 
 
 @pytest.mark.parametrize("relation", [each for each in ANSWERS if each != "without a token"])
 async def test_a_topic_is_open_to_whom_the_route_is_open(relation: str) -> None:
     viewer, author, post_id = await scene(relation)
-    names = {topics.user(author.id): "user", topics.post(post_id): "post", HOME: HOME}
-    verdicts = await judge(viewer, names)
-    open_to = {kind: (verdict := verdicts[name]) is not None and verdict.code == "ok" for name, kind in names.items()}
+    names = {topics.user(author.id): "user", topics.post(post_id): "post", HOME: HOME, NOTIFICATIONS: NOTIFICATIONS}
+    verdicts = await judge([(viewer.id, name) for name in names])
+    open_to = {
+        kind: (verdict := verdicts[viewer.id, name]) is not None and verdict.code == "ok"
+        for name, kind in names.items()
+    }
     assert open_to == {kind: ANSWERS[relation][what] == YES for kind, what in LISTENS.items()}

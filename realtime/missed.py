@@ -1,0 +1,121 @@
+"""What a client missed of the topics it comes back to, less what is not for it, or is no more."""
+
+from collections import defaultdict
+from collections.abc import Collection, Mapping, Set
+from typing import Literal, NamedTuple
+from uuid import UUID
+
+from domain import topics
+from domain.accounts.rules import Viewer
+from domain.comments.queries import spoken_on
+from domain.ids import UserID
+from domain.posts.queries import visible_posts
+from realtime.access import HOME, channel
+from realtime.home import Audiences, author_of
+from realtime.news import News
+from realtime.replay import Ring
+
+WITHHOLDING = "post:"  # topics on which acts of people who are blocked are withheld, and what is below them
+HOME_NEWS = "author:*"  # where the ring keeps the news of all authors
+PUBLISHED = "post.published"
+HOLDS_POST = topics.holds("post:")
+
+
+class Question(NamedTuple):
+    """Something that the ring does not know.
+
+    Does the viewer follow this author (follows)? May they still see this post, of which something changed at `since`
+    (sees)? Did this person, who was hidden or shown at `since`, comment on this post (spoke)?
+    """
+
+    what: Literal["follows", "sees", "spoke"]
+    one: str
+    other: str
+    since: str
+
+
+class Missed:
+    """The ring, as one viewer may be told it again. What it needs to know is asked for before it is told."""
+
+    def __init__(self, viewer: Viewer, ring: Ring, audiences: Audiences) -> None:
+        self._viewer = viewer
+        self._ring = ring
+        self._audiences = audiences
+        self._answers: dict[Question, bool] = {}
+
+    def unknown(self, asked: Mapping[str, str | None], hidden: Set[str]) -> set[Question]:
+        """What is to be asked before these topics can be told from their cursors on."""
+        questions: set[Question] = set()
+        for topic, cursor in asked.items():
+            if cursor is None:
+                continue
+            if topic.startswith(WITHHOLDING):
+                questions |= self._voices(topic, cursor)
+            for news, _ in self._behind(topic, cursor, hidden) or ():
+                if topic == HOME:
+                    questions.add(self._of_author(news))
+                if news.type == PUBLISHED and (question := self._of_post(news)) is not None:
+                    questions.add(question)
+        return questions - self._answers.keys()
+
+    async def ask(self, questions: Collection[Question]) -> None:
+        """Find out, a query for each kind of question. Raises what the database raises."""
+        by: dict[str, list[Question]] = defaultdict(list)
+        for question in questions:
+            by[question.what].append(question)
+        if authors := {UserID(UUID(each.one)) for each in by["follows"]}:
+            pairs = await self._audiences.of(authors, {self._viewer.id})
+            self._answers |= {each: (UUID(each.one), self._viewer.id) in pairs for each in by["follows"]}
+        if posts := {UUID(each.one) for each in by["sees"]}:
+            seen = await visible_posts(self._viewer, posts)
+            self._answers |= {each: UUID(each.one) in seen for each in by["sees"]}
+        if people := {UserID(UUID(each.one)) for each in by["spoke"]}:
+            spoken = await spoken_on(people, {UUID(each.other) for each in by["spoke"]})
+            self._answers |= {each: (UUID(each.one), UUID(each.other)) in spoken for each in by["spoke"]}
+
+    def told(self, topic: str, cursor: str, hidden: Set[str]) -> list[tuple[News, str]] | None:
+        """The news behind a cursor that is told again, each with the id told before it; None when it is too old."""
+
+        def is_told(news: News) -> bool:
+            if not self._is_there(news, hidden) or (topic == HOME and not self._answers.get(self._of_author(news))):
+                return False
+            question = self._of_post(news) if news.type == PUBLISHED else None
+            return question is None or self._answers.get(question, False)
+
+        return self._ring.since(self._key(topic), cursor, is_told)
+
+    def is_stale(self, topic: str, cursor: str) -> bool:
+        """Whether a copy may hold what somebody said who was hidden or shown since then."""
+        return topic.startswith(WITHHOLDING) and any(self._answers.get(each) for each in self._voices(topic, cursor))
+
+    def _key(self, topic: str) -> str:
+        return HOME_NEWS if topic == HOME else channel(self._viewer.id, topic)
+
+    def _behind(self, topic: str, cursor: str, hidden: Set[str]) -> list[tuple[News, str]] | None:
+        return self._ring.since(self._key(topic), cursor, lambda news: self._is_there(news, hidden))
+
+    def _is_there(self, news: News, hidden: Set[str]) -> bool:
+        """Whether it is not withheld, and what it holds is not deleted since."""
+        things = [each.removeprefix("holds:") for each in news.topics if each.startswith("holds:")]
+        return not news.is_withheld(hidden) and not any(self._ring.last(f"gone:{each}") > news.id for each in things)
+
+    def _voices(self, topic: str, cursor: str) -> set[Question]:
+        changed = self._ring.since(f"apart:{self._viewer.id}", cursor) or ()
+        post = topic.removeprefix(WITHHOLDING)
+        return {
+            Question("spoke", person, post, news.id)
+            for news, _ in changed
+            for person, _ in news.turned(str(self._viewer.id))
+        }
+
+    def _of_author(self, news: News) -> Question:
+        return Question("follows", str(author_of(news)), "", news.id)
+
+    def _of_post(self, news: News) -> Question | None:
+        """None while nothing has changed that could have hidden it."""
+        last, posts = self._ring.last, [each for each in news.topics if each.startswith(HOLDS_POST)]
+        if not posts:
+            return None
+        post = posts[0].removeprefix(HOLDS_POST)
+        since = max(last(f"access:{author_of(news)}:*"), last(f"again:post:{post}"))
+        return Question("sees", post, "", since) if since > news.id else None
