@@ -1,4 +1,4 @@
-"""The commands behind `./run`: serve, worker and migrate."""
+"""The commands behind `./run`: serve, worker, migrate and demo."""
 
 import argparse
 import asyncio
@@ -37,7 +37,7 @@ class Servers(NamedTuple):
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; the exit code. Whatever stands in the way is one line on stderr."""
     asked = _parser().parse_args(arguments)
-    commands = {"serve": _serve, "worker": _worker, "migrate": _migrate}
+    commands = {"serve": _serve, "worker": _worker, "migrate": _migrate, "demo": _demo}
     try:
         commands[asked.command](asked)
     except (CannotStart, MigrationError) as problem:
@@ -63,6 +63,10 @@ def _parser() -> argparse.ArgumentParser:
     which = migrations.add_mutually_exclusive_group()
     which.add_argument("--back", type=_positive, metavar="N", help="take the newest N migrations back")
     which.add_argument("--status", action="store_true", help="list the migrations")
+    demo = commands.add_parser("demo", help="have 77 people live on a server of their own")
+    demo.add_argument("--once", action="store_true", help="from beginning to end, then check every number")
+    demo.add_argument("--kill", action="store_true", help="the same, with a server process killed in the middle")
+    demo.add_argument("--data", type=_folder, metavar="DIR", help="keep the data in this empty folder")
     return parser
 
 
@@ -154,6 +158,13 @@ def _migrate(asked: argparse.Namespace) -> None:
             _report("taken back", asyncio.run(migrate_back(url, asked.back)))
         else:
             _report("done", asyncio.run(migrate(url)))
+
+
+def _demo(asked: argparse.Namespace) -> None:
+    # It needs what only ./run demo and ./run test install.
+    from loadtests.demo import play  # noqa: PLC0415 - see above
+
+    sys.exit(play.main(once=asked.once or asked.kill, kill=asked.kill, data=asked.data))
 
 
 def _report(what: str, ids: Sequence[str]) -> None:

@@ -1,0 +1,192 @@
+"""Somebody of the demo: acts over HTTP, and keeps a copy of what their socket tells them."""
+
+import asyncio
+import time
+from collections import Counter, deque
+from collections.abc import Awaitable, Callable, Sequence
+from datetime import datetime
+from ssl import SSLContext
+from typing import Any, NamedTuple
+from uuid import uuid4
+
+import httpx
+
+from loadtests.demo.model import Friends, Row
+from loadtests.mirror import Mirror
+
+PATIENCE_S = 20.0  # for a server process that was killed
+PASSWORD = "a candlestick for Valjean"  # noqa: S105 - of people who live for a minute
+
+
+class Refused(Exception):
+    """The server said no to what should have worked."""
+
+
+class Heard(NamedTuple):
+    """An event that was applied: its topic, its id, and what it told, by a name that no other event has."""
+
+    topic: str
+    id: str
+    what: str
+
+
+class Person:
+    """One member, with a socket from `register` on."""
+
+    def __init__(self, name: str, friends: Friends, url: str, trust: SSLContext) -> None:
+        self.name = name
+        self.friends = friends
+        self.id = ""
+        self.posts: list[str] = []
+        self.acts = 0
+        self.has_read = 0  # how many of their notifications
+        # What the socket told:
+        self.rows: dict[str, dict[str, Any]] = {}
+        self.unread = 0
+        self.version = 0
+        self.counters: dict[str, int] = {}
+        self.likes: dict[str, int] = {}  # of each of their posts
+        self.heard: list[Heard] = []
+        self.events = 0
+        self.backwards = 0  # how often the inbox went
+        self.last = ""
+        self.delays_s: deque[float] = deque(maxlen=1000)  # from an act's row to its frame
+        # A pool of 64 connections for all would take more time to look through than the requests.
+        self._http = httpx.AsyncClient(timeout=30, verify=trust, limits=httpx.Limits(max_connections=4))
+        self._url = url
+        self._token = ""
+        self._mirror: Mirror | None = None
+
+    @property
+    def mirror(self) -> Mirror:
+        """Their socket."""
+        assert self._mirror is not None, "they have not registered"
+        return self._mirror
+
+    async def register(self) -> None:
+        """Sign up, and open the socket."""
+        body = {"username": self.name, "email": f"{self.name}@example.org", "password": PASSWORD}
+        signed_up = await self.ask("POST", "/auth/register", body)
+        self.id, self._token = signed_up["user"]["id"], signed_up["access_token"]
+        self._mirror = Mirror([self._url], self._token, seed=len(self.name))
+        self._mirror.follow("notifications", self._read_inbox, self._notified)
+        self._mirror.follow("home", _nothing, self._published)
+        self._mirror.follow(f"user:{self.id}", self._read_profile, self._changed)
+        self._mirror.start()
+
+    async def leave(self) -> None:
+        """Hang up."""
+        if self._mirror is not None:
+            await self._mirror.stop()
+        await self._http.aclose()
+
+    async def publish(self, number: int) -> None:
+        """Post so many posts, one after the other, and follow what becomes of them."""
+        for i in range(number):
+            content = f"Soup of the day {i + 1}, by {self.name}"
+            self.posts.append((await self.ask("POST", "/posts", {"content": content}))["id"])
+        await self.mirror.listen({f"post:{post}": (self._post_reader(post), self._liked) for post in self.posts})
+
+    async def ask(self, method: str, path: str, body: Any = None) -> Any:
+        """A request under /api/v1, again while servers are gone or busy; the answer's body. Raises Refused."""
+        headers = {"Authorization": f"Bearer {self._token}"} if self._token else {}
+        if method == "POST":
+            headers["Idempotency-Key"] = uuid4().hex
+        given = {} if body is None else {"json": body}
+        give_up = time.monotonic() + PATIENCE_S
+        while True:
+            try:
+                answer = await self._http.request(method, f"{self._url}/api/v1{path}", headers=headers, **given)
+            except httpx.TransportError as trouble:
+                if time.monotonic() > give_up:
+                    raise Refused(f"{method} {path}: no answer: {trouble!r}") from trouble
+            else:
+                if answer.is_success:
+                    self.acts += method != "GET"
+                    return answer.json() if answer.content else None
+                if answer.status_code not in {429, 503} or time.monotonic() > give_up:
+                    raise Refused(f"{method} {path}: {answer.status_code} {answer.text}")
+            await asyncio.sleep(0.05)
+
+    async def pages(self, path: str) -> Sequence[dict[str, Any]]:
+        """Everything in a list."""
+        found: list[dict[str, Any]] = []
+        cursor = ""
+        while True:
+            page = await self.ask("GET", f"{path}?limit=100{cursor}")
+            found += page["items"]
+            if page["next_cursor"] is None:
+                return found
+            cursor = f"&cursor={page['next_cursor']}"
+
+    def groups(self, rows: Sequence[dict[str, Any]]) -> Counter[Row]:
+        """Notifications, as the model has them."""
+        numbers: dict[str | None, int] = {post: i for i, post in enumerate(self.posts)}
+        return Counter(Row(row["type"], numbers.get(row["data"].get("post_id")), row["batch_count"]) for row in rows)
+
+    async def _read_inbox(self) -> None:
+        rows = await self.pages("/notifications")
+        page = await self.ask("GET", "/notifications?limit=1")
+        self.rows = {row["id"]: row for row in rows}
+        self.unread, self.version = page["unread"], page["version"]
+
+    async def _read_profile(self) -> None:
+        self.counters = (await self.ask("GET", f"/users/{self.id}"))["counters"]
+
+    def _post_reader(self, post: str) -> Callable[[], Awaitable[None]]:
+        async def read() -> None:
+            self.likes[post] = (await self.ask("GET", f"/posts/{post}"))["counters"]["likes"]
+
+        return read
+
+    def _notified(self, frame: dict[str, Any]) -> None:
+        data, what = frame["data"], ""
+        match frame["type"]:
+            case "notification.upserted":
+                row = data["notification"]
+                what = row["id"]
+                known = self.rows.get(what)
+                if known is None or known["last_updated_at"] < row["last_updated_at"]:
+                    self._note_delay(row["last_updated_at"])
+                    self.last = row["message"]
+                self.rows[what] = row
+            case "notification.removed":
+                what = data["id"]
+                self.rows.pop(what, None)
+            case "notifications.read":
+                for row in self.rows.values():
+                    row["read"] |= row["last_updated_at"] <= data["up_to"] if data["all"] else row["id"] in data["ids"]
+            case _:
+                pass
+        self.backwards += data["version"] < self.version
+        self.unread, self.version = data["unread"], data["version"]
+        self._heard(frame, f"{frame['type']} {what} at {data['version']}")
+
+    def _published(self, frame: dict[str, Any]) -> None:
+        post = frame["data"]["post"]
+        self._note_delay(post["created_at"])
+        self.last = f"{post['author']['username']} posted"
+        self._heard(frame, post["id"])
+
+    def _changed(self, frame: dict[str, Any]) -> None:
+        if frame["type"] == "user.counters":
+            self.counters = self.counters | frame["data"]
+            self.events += 1
+        else:
+            self._heard(frame, frame["data"]["post"]["id"])
+
+    def _liked(self, frame: dict[str, Any]) -> None:
+        self.events += 1
+        if frame["type"] == "post.counters":
+            self.likes[frame["topic"].removeprefix("post:")] = frame["data"]["likes"]
+
+    def _heard(self, frame: dict[str, Any], what: str) -> None:
+        self.events += 1
+        self.heard.append(Heard(frame["topic"], frame["id"], what))
+
+    def _note_delay(self, at: str) -> None:
+        self.delays_s.append(time.time() - datetime.fromisoformat(at).timestamp())
+
+
+async def _nothing() -> None:
+    """Home is told as it happens; nobody posted before there was anybody."""

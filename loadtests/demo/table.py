@@ -1,0 +1,37 @@
+"""The demo to look at: a row per person, and what goes on altogether."""
+
+from collections.abc import Sequence
+from itertools import chain
+
+from rich.console import Console
+from rich.table import Table
+
+from loadtests.demo.people import Person
+from loadtests.http import percentiles_ms
+
+
+def table(people: Sequence[Person], url: str, console: Console) -> Table:
+    """As many people as fit, those with most friends first."""
+    shown = sorted(people, key=lambda person: -len(person.friends))[: max(console.height - 7, 1)]
+    made = Table(title=f"Les Misérables on {url}", caption=_totals(people, len(shown)), expand=True)
+    made.add_column("who", no_wrap=True)
+    for heading in ("followers", "likes", "unread", "groups", "events"):
+        made.add_column(heading, justify="right")
+    made.add_column("last heard", no_wrap=True, ratio=1)
+    for person in shown:
+        groups = sum(row["is_batch"] for row in person.rows.values())
+        followers, likes = person.counters.get("followers", 0), sum(person.likes.values())
+        numbers = map(str, (followers, likes, person.unread, groups, person.events))
+        made.add_row(person.name, *numbers, person.last)
+    return made
+
+
+def _totals(people: Sequence[Person], shown: int) -> str:
+    took = percentiles_ms(list(chain.from_iterable(person.delays_s for person in people)))
+    latency = ", ".join(f"{name} {ms:.0f} ms" for name, ms in took.items())
+    acts = sum(person.acts for person in people)
+    events, resets = sum(person.events for person in people), sum(person.mirror.resets for person in people)
+    return (
+        f"{shown} of {len(people)} people · {acts} acts · {events} events on their sockets, {resets} resets\n"
+        f"from act to frame: {latency} · Ctrl-C ends"
+    )
