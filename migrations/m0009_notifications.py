@@ -23,7 +23,7 @@ CREATE TABLE notifications (
     actor_id uuid,
     subject_id uuid,
     post_id uuid,
-    parent_id uuid,
+    parent_id uuid, -- deleted together, by whoever deletes: a foreign key would cost each child a look at its batch
     is_batch boolean NOT NULL,
     batch_count int NOT NULL CHECK (batch_count >= 1),
     is_open boolean NOT NULL,
@@ -38,6 +38,7 @@ CREATE TABLE notifications (
 CREATE UNIQUE INDEX notifications_open ON notifications (user_id, batch_key) WHERE is_open;
 -- An act is told to a user once; also how an act that is taken back is found.
 CREATE UNIQUE INDEX notifications_act ON notifications (subject_id, actor_id, type, user_id) WHERE NOT is_batch;
+-- Of every row, for an account that is deleted takes all of its own along.
 CREATE INDEX notifications_actor ON notifications (user_id, actor_id);
 CREATE INDEX notifications_post ON notifications (post_id) WHERE parent_id IS NULL AND post_id IS NOT NULL;
 CREATE INDEX notifications_children ON notifications (parent_id, created_at DESC, id DESC) WHERE parent_id IS NOT NULL;

@@ -91,9 +91,8 @@ class Worker:
                 while await follower.step():
                     delay = 0.0
             except Superseded:
-                follower.forget()
+                delay = 0.0
             except MACHINERY as trouble:
-                follower.forget()
                 delay = min(max(delay * 2, 0.05), 1.0)
                 log.warning("fold.interrupted", feature=consequence.feature, error=type(trouble).__name__)
                 await asyncio.sleep(delay)
@@ -103,25 +102,35 @@ class Worker:
 
 
 class Follower:
-    """Reads the log for one derived feature, from its cursor on."""
+    """Reads the log for one derived feature, from its cursor on. `limit` is how many events it folds at once: fewer
+    while that takes too long, and more again when it does not."""
 
     def __init__(self, consequence: Consequence) -> None:
+        self.limit = settings.fold_limit
         self._consequence = consequence
         self._types = {kind.type for kind in consequence.of}
         self._stored: eventlog.Position | None = None
         self._at: eventlog.Position | None = None
         self._stored_at = time.monotonic()
 
-    def forget(self) -> None:
-        """Begin again from the stored cursor."""
-        self._stored = self._at = None
-
     async def step(self) -> bool:
-        """Fold the next events; False when there are none. Events of no concern move the cursor only now and then."""
+        """Fold the next events; False when there are none. Events of no concern move the cursor only now and then.
+
+        Raises what the machinery raises; the next step begins again from the stored cursor.
+        """
+        try:
+            return await self._step()
+        except MACHINERY as trouble:
+            self._stored = self._at = None
+            if not isinstance(trouble, Superseded):
+                self.limit = max(1, self.limit // 2)
+            raise
+
+    async def _step(self) -> bool:
         consequence = self._consequence
         if self._stored is None or self._at is None:
             self._stored = self._at = await eventlog.position(consequence.feature)
-        events, after = await eventlog.read(self._at, settings.fold_limit)
+        events, after = await eventlog.read(self._at, self.limit)
         if after == self._at:
             return False
         self._at = after
@@ -131,6 +140,7 @@ class Follower:
         with metrics.FOLDS.labels(consequence.feature).time():
             parked = await consequences.fold(consequence, events, self._stored, after)
         self._stored, self._stored_at = after, time.monotonic()
+        self.limit = min(self.limit * 2, settings.fold_limit)
         metrics.FOLDED.labels(consequence.feature).inc(wanted)
         if parked:
             metrics.FOLD_FAILURES.labels(consequence.feature).inc(parked)

@@ -130,12 +130,11 @@ SELECT p.user_id, p.type, p.times FROM unnest($1::uuid[], $2::text[]) AS pace (u
 JOIN notification_paces p ON p.user_id = pace.user_id AND p.type = pace.type
 """
 
-# What is below a batch goes with it. There is no foreign key to see to that, for it would look at the batch once for
-# every child that is added: a third of what a like costs.
+# What is below a batch goes with it; no foreign key sees to that.
 DELETE = "DELETE FROM notifications WHERE id = ANY($1::uuid[]) OR parent_id = ANY($1::uuid[])"
 
-# What closes makes room for what opens. The rows come as JSON: made in a fifth of the time that arrays take, time in
-# which the transaction stands still and so does the news, which the same process relays.
+# What closes makes room for what opens. As JSON the rows are made in a third of the time that arrays take, and in that
+# time the transaction stands still, and so does the news, which the same process relays.
 SAVE = """
 INSERT INTO notifications (id, user_id, type, batch_key, actor_id, subject_id, post_id, parent_id, is_batch,
     batch_count, is_open, is_suppressed, created_at, last_updated_at, read_at)

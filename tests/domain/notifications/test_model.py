@@ -37,11 +37,11 @@ RUNS = int(os.environ.get("POTLUCK_MODEL_RUNS", "40"))
 PEOPLE = 5
 AUTHORS = (0, 0, 0, 1)
 """Of the first posts."""
-FOLLOWED = (0, 0, 0, 1, 2, 3, 4)
+FOLLOWED = (0, 0, 0, 1, 2, 3, 4, 4)
 """Whom the others follow: some more than others, for some groups fill up."""
 TOGETHER = ["follow", "unfollow", "accept", "reject", "remove", "block", "unblock", "mute", "unmute"]
 ALWAYS = [
-    *["like", "like", "like", "unlike", "comment", "reply", "follow", "wait"],
+    *["like", "like", "like", "unlike", "comment", "reply", "follow", "accept", "wait"],
     *["fold", "fold", "fold all", "read", "read all"],
 ]
 SELDOM = [

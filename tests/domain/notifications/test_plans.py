@@ -1,7 +1,4 @@
-"""However many notifications there are, and however many are one user's: what is asked for is found by index.
-
-At 200,000 rows, for a million take too long for every run; `loadtests/notifications.py` has them and the figures.
-"""
+"""A million notifications, many of them one user's: what is asked for is found by index."""
 
 from collections.abc import AsyncGenerator
 from typing import Any
@@ -13,13 +10,12 @@ import pytest
 from domain.notifications.actions import CONCERNED, DELETE, DELETE_ONE, LOAD, LOCK_INBOX, READ_THESE
 from domain.notifications.queries import READ_BATCH, READ_BY_ID
 from loadtests import crowd
-from loadtests.notifications import BATCH, ID, PAGE_SIZE, Read, explain, fill, nodes_of, reads
+from loadtests.notifications import BATCH, ID, MEMBERS, PAGE_SIZE, ROWS, Read, explain, fill, nodes_of, reads
 from tests.conftest import make_database
 from tests.domain.notifications.folding import NOON
 
 pytestmark = pytest.mark.xdist_group("plans")
 
-ROWS, MEMBERS = 200_000, 20_001
 READS = list(reads(ROWS))
 PLANS = ["force_custom_plan", "force_generic_plan"]
 ME, ANOTHER, ONE = crowd.member(0), crowd.member(7), f"{ID}{crowd.FIRST + 70}"
