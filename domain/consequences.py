@@ -6,9 +6,10 @@ from typing import NamedTuple
 import asyncpg
 
 from domain import db, eventlog
+from domain.acts import actions as acts
+from domain.acts.rules import FOLDED as ACTS
 from domain.counters import actions as counters
 from domain.eventlog import Event, Logged, Position, Superseded
-from domain.notifications import actions as notifications
 
 
 class Consequence(NamedTuple):
@@ -21,7 +22,7 @@ class Consequence(NamedTuple):
 
 PAGE = (
     Consequence("counters", counters.FOLDED, counters.fold),
-    Consequence("notifications", notifications.FOLDED, notifications.fold),
+    Consequence("notifications", ACTS, acts.fold),
 )
 
 

@@ -100,10 +100,11 @@ async def fill(connection: asyncpg.Connection, rows: int, members: int) -> None:
     indexes = await connection.fetch(INDEXES)
     await connection.execute(f"DROP INDEX {', '.join(row['name'] for row in indexes)}")
     await connection.execute(ADD_ROWS, ID, crowd.FIRST, crowd.MEMBER_ID, members, rows)
-    await connection.execute(ADD_INBOXES)
     for row in indexes:
         await connection.execute(row["definition"])
-    await connection.execute("VACUUM ANALYZE users, inboxes, notifications")
+    await connection.execute("VACUUM ANALYZE users, notifications")
+    await connection.execute(ADD_INBOXES)
+    await connection.execute("VACUUM ANALYZE inboxes")
     await connection.execute("SET session_replication_role = origin")
 
 

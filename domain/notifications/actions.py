@@ -1,10 +1,9 @@
-"""Folding acts into inboxes, a constant number of statements for any number of them; reading and deleting."""
+"""Putting acts into inboxes, a constant number of statements for any number of them; reading and deleting."""
 
 from collections import defaultdict
 from collections.abc import Collection, Sequence
 from datetime import datetime
 from typing import Annotated, Any
-from uuid import UUID
 
 import msgspec
 from msgspec import Meta
@@ -12,53 +11,13 @@ from msgspec import Meta
 from domain import db, topics
 from domain.accounts.rules import Viewer
 from domain.clock import now, stamp
-from domain.comments.events import CommentCreated, CommentDeleted
 from domain.db import transaction
 from domain.errors import Invalid
-from domain.eventlog import Event, Logged, emit, emit_all
-from domain.graph.events import (
-    FollowAccepted,
-    FollowerRemoved,
-    FollowRequested,
-    FollowRequestRejected,
-    FollowRequestWithdrawn,
-    UserBlocked,
-    UserFollowed,
-    UserMuted,
-    UserUnfollowed,
-)
+from domain.eventlog import Event, emit, emit_all
 from domain.ids import NotificationID, UserID
-from domain.mentions.events import MentionsChanged
 from domain.notifications.events import NotificationRemoved, NotificationsRead, NotificationUpserted
 from domain.notifications.queries import NotificationNotFound, Unread, notifications_by_id, read_unread
-from domain.notifications.rules import Act, ActType, Grouping, Pace, Row, Step, Undo
-from domain.posts.events import PostDeleted
-from domain.reactions.events import PostLiked, PostUnliked
-
-FOLDED: tuple[type[Event], ...] = (
-    PostLiked,
-    PostUnliked,
-    PostDeleted,
-    CommentCreated,
-    CommentDeleted,
-    UserFollowed,
-    UserUnfollowed,
-    FollowRequested,
-    FollowRequestWithdrawn,
-    FollowRequestRejected,
-    FollowAccepted,
-    FollowerRemoved,
-    UserBlocked,
-    UserMuted,
-    MentionsChanged,
-)
-_decoders: dict[str, msgspec.json.Decoder[Any]] = {kind.type: msgspec.json.Decoder(kind) for kind in FOLDED}
-
-LIKE: frozenset[ActType] = frozenset({"like"})
-FOLLOW: frozenset[ActType] = frozenset({"follow", "follow_request"})
-REQUEST: frozenset[ActType] = frozenset({"follow_request"})
-ACCEPTED: frozenset[ActType] = frozenset({"follow_accepted"})
-MENTION: frozenset[ActType] = frozenset({"mention"})
+from domain.notifications.rules import Act, Grouping, Pace, Row, Step, Undo
 
 
 class ReadWhat(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
@@ -71,28 +30,6 @@ class ReadWhat(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
 class NamesOrAll(Invalid):
     """Give either `ids` or `all`."""
 
-
-# Of posts their authors; of comments the authors of what they reply to.
-OWNERS = """
-SELECT id, author_id FROM posts WHERE id = ANY($1::uuid[])
-UNION ALL SELECT c.id, p.author_id FROM comments c JOIN comments p ON p.id = c.parent_id WHERE c.id = ANY($2::uuid[])
-"""
-
-# Of these acts, those that may be told: nobody hears of whom they muted or are apart from, or of what they cannot see.
-# Who is gone by now did nothing, though each act's undoing is still to be folded.
-TELLABLE = """
-SELECT act.i
-FROM unnest($1::uuid[], $2::uuid[], $3::uuid[], $4::text[])
-    WITH ORDINALITY AS act (user_id, actor_id, subject_id, seen_as, i)
-WHERE EXISTS (SELECT FROM users u WHERE u.id = act.actor_id)
-    AND NOT EXISTS (SELECT FROM mutes m WHERE m.muter_id = act.user_id AND m.muted_id = act.actor_id)
-    AND NOT EXISTS (SELECT FROM blocks b WHERE b.blocker_id = act.user_id AND b.blocked_id = act.actor_id)
-    AND NOT EXISTS (SELECT FROM blocks b WHERE b.blocker_id = act.actor_id AND b.blocked_id = act.user_id)
-    AND CASE act.seen_as
-        WHEN 'comment' THEN EXISTS (SELECT FROM visible_comments(act.user_id) v WHERE v.id = act.subject_id)
-        WHEN 'post' THEN EXISTS (SELECT FROM visible_posts(act.user_id) v WHERE v.id = act.subject_id)
-        ELSE true END
-"""
 
 _UNDONE = """
 WITH undone AS (
@@ -160,10 +97,8 @@ ON CONFLICT (user_id, type) DO UPDATE SET times = excluded.times
 """
 
 
-async def fold(events: Sequence[Logged]) -> None:
-    """Put what the events say into the inboxes of those whom it concerns, and tell them."""
-    happened = [(event, _decoders[event.type].decode(event.data)) for event in events]
-    steps = await _tellable(_steps(happened, await _owners(happened)))
+async def take(steps: Sequence[Step]) -> None:
+    """Put acts into the inboxes of those whom they concern, take out what is undone, and tell them."""
     undone = _arrays([step for step in steps if isinstance(step, Undo)])
     acts = [step for step in steps if isinstance(step, Act)]
     concerned = {act.user_id for act in acts}
@@ -178,111 +113,6 @@ async def fold(events: Sequence[Logged]) -> None:
     grouping.take(step for step in steps if isinstance(step, Undo) or step.user_id in versions)
     unread = await _save(grouping)
     await _tell(grouping, versions, unread)
-
-
-async def _owners(happened: Collection[tuple[Logged, Any]]) -> dict[UUID, UserID]:
-    """Whose the posts are that something was done to, and what the comments reply to; of what is gone, nobody's."""
-    posts: set[UUID] = set()
-    comments: set[UUID] = set()
-    for _, data in happened:
-        match data:
-            case PostLiked(post_id=post_id):
-                posts.add(post_id)
-            case CommentCreated(comment=comment):
-                posts.add(comment.target.id)
-                comments |= {comment.id} if comment.parent_id is not None else set()
-            case MentionsChanged(target=said, post_id=post_id):
-                posts.add(post_id)
-                comments |= {said.id} if said.type == "comment" else set()
-            case _:
-                pass
-    return {row["id"]: row["author_id"] for row in await db.fetch(OWNERS, posts, comments)} if posts else {}
-
-
-def _steps(happened: Collection[tuple[Logged, Any]], owners: dict[UUID, UserID]) -> list[Step]:
-    steps: list[Step] = []
-    for event, data in happened:
-        match data:
-            case PostLiked(post_id=post_id, user_id=actor) if post_id in owners:
-                key = f"post_interaction:post:{post_id}"
-                steps.append(Act(owners[post_id], "like", key, actor, post_id, post_id, event.at))
-            case PostLiked():
-                pass
-            case PostUnliked(post_id=post_id, user_id=actor):
-                steps.append(Undo("act", post_id, actor, LIKE))
-            case PostDeleted(id=post_id):
-                steps.append(Undo("post", post_id))
-            case CommentCreated(comment=comment):
-                steps += _of_comment(comment, owners, event.at)
-            case CommentDeleted(ids=ids):
-                steps += [Undo("subject", comment_id) for comment_id in ids]
-            case MentionsChanged():
-                steps += _of_mentions(data, owners, event.at)
-            case UserBlocked(blocker_id=one, blocked_id=other):
-                steps += [Undo("pair", one, other), Undo("pair", other, one)]
-            case _:
-                steps += _of_people(data, event.at)
-    return [step for step in steps if isinstance(step, Undo) or step.user_id != step.actor_id]
-
-
-def _of_comment(comment: Any, owners: dict[UUID, UserID], at: datetime) -> list[Act]:
-    """One comment tells nobody twice: whom it replies to hears of the reply, the post's author else of the comment."""
-    actor, post_id = comment.author.id, comment.target.id
-    acts: list[Act] = []
-    if comment.id in owners:
-        key = f"reply:comment:{comment.parent_id}"
-        acts.append(Act(owners[comment.id], "reply", key, actor, comment.id, post_id, at))
-    if post_id in owners and all(owners[post_id] != act.user_id for act in acts):
-        acts.append(Act(owners[post_id], "comment", f"comment:post:{post_id}", actor, comment.id, post_id, at))
-    return acts
-
-
-def _of_mentions(changed: MentionsChanged, owners: dict[UUID, UserID], at: datetime) -> list[Step]:
-    """Whom a comment is told to anyway hears nothing more of being mentioned in it."""
-    said, post_id, actor = changed.target.id, changed.post_id, changed.author_id
-    steps: list[Step] = [Undo("act", said, actor, MENTION, user_id) for user_id in changed.removed]
-    if post_id in owners:
-        key, told = f"mention:post:{post_id}", {owners[post_id], owners.get(said)}
-        steps += [Act(each, "mention", key, actor, said, post_id, at) for each in changed.added if each not in told]
-    return steps
-
-
-def _of_people(data: Any, at: datetime) -> list[Step]:
-    if isinstance(data, UserMuted):
-        return [Undo("pair", data.muter_id, data.muted_id)]
-    follower, followed = data.follower_id, data.followed_id
-    match data:
-        case UserFollowed():
-            asked = Undo("act", followed, follower, REQUEST)
-            return [asked, Act(followed, "follow", f"follow:user:{followed}", follower, followed, None, at)]
-        case FollowRequested():
-            return [Act(followed, "follow_request", f"follow_request:user:{followed}", follower, followed, None, at)]
-        case FollowAccepted():
-            key = f"follow_accepted:user:{follower}"
-            answered = Undo("act", followed, follower, REQUEST)
-            return [answered, Act(follower, "follow_accepted", key, followed, follower, None, at)]
-        case _:
-            return [Undo("act", followed, follower, FOLLOW), Undo("act", follower, followed, ACCEPTED)]
-
-
-async def _tellable(steps: list[Step]) -> list[Step]:
-    acts = [step for step in steps if isinstance(step, Act)]
-    if not acts:
-        return steps
-    columns = _columns([(act.user_id, act.actor_id, act.subject_id, _seen_as(act)) for act in acts], 4)
-    told: set[Act] = {acts[row["i"] - 1] for row in await db.fetch(TELLABLE, *columns)}
-    return [step for step in steps if isinstance(step, Undo) or step in told]
-
-
-def _seen_as(act: Act) -> str:
-    """As what of theirs the recipient must be able to see the subject."""
-    match act.type:
-        case "comment" | "reply":
-            return "comment"
-        case "mention":
-            return "post" if act.subject_id == act.post_id else "comment"
-        case _:
-            return ""
 
 
 def _arrays(undone: Collection[Undo]) -> list[list[Any]]:

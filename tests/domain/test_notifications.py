@@ -12,6 +12,8 @@ from msgspec.structs import replace
 from domain import db
 from domain.accounts.actions import ProfileChanges, change_profile
 from domain.accounts.rules import Viewer
+from domain.acts import queries as acts
+from domain.acts.actions import fold
 from domain.clock import stamp
 from domain.comments.actions import CommentChanges, NewComment, comment_on, delete_comment, edit_comment
 from domain.comments.queries import Comment
@@ -31,8 +33,8 @@ from domain.graph.actions import (
     unmute_user,
 )
 from domain.ids import NotificationID, PostID, UserID, new_id
-from domain.notifications import actions, rules
-from domain.notifications.actions import NamesOrAll, ReadWhat, delete_notification, fold, read
+from domain.notifications import rules
+from domain.notifications.actions import NamesOrAll, ReadWhat, delete_notification, read
 from domain.notifications.events import NotificationRemoved, NotificationsRead, NotificationUpserted
 from domain.notifications.queries import (
     Inbox,
@@ -1098,7 +1100,7 @@ async def test_what_concerns_nobody_costs_a_look_and_no_lock(statements: Stateme
     await fold(likes_of([(nothing, nobody)]))
 
     assert await statements(fold([])) == []
-    assert await statements(fold(likes_of([(nothing, nobody)]))) == [actions.OWNERS]
+    assert await statements(fold(likes_of([(nothing, nobody)]))) == [acts.OWNERS]
 
 
 # all at once

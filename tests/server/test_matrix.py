@@ -8,9 +8,9 @@ import pytest
 
 from domain import db, topics
 from domain.accounts.rules import Viewer
+from domain.acts.actions import fold
 from domain.graph import actions as graph
 from domain.ids import PostID
-from domain.notifications.actions import fold
 from domain.notifications.queries import read_notifications
 from realtime.access import HOME, KINDS, NOTIFICATIONS, OWN, judge
 from tests.domain.notifications.folding import NOON, Log, at

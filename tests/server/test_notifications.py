@@ -7,10 +7,10 @@ import pytest
 
 from domain import db
 from domain.accounts.rules import Viewer
+from domain.acts.actions import fold
 from domain.clock import stamp
 from domain.graph.actions import follow_user
 from domain.ids import new_id
-from domain.notifications.actions import fold
 from domain.posts.queries import Post
 from domain.reactions.actions import like_post
 from tests.domain.notifications.folding import Log, after, at

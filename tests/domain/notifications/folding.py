@@ -6,9 +6,9 @@ from typing import Any
 import msgspec
 
 from domain import db, topics
+from domain.acts.rules import FOLDED
 from domain.eventlog import Logged
 from domain.ids import UserID
-from domain.notifications.actions import FOLDED
 from domain.notifications.events import NotificationRemoved, NotificationsRead, NotificationUpserted
 
 NOON = datetime(2026, 11, 20, 12, tzinfo=UTC)

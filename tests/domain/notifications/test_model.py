@@ -16,13 +16,14 @@ from msgspec.structs import replace
 from domain import db
 from domain.accounts.actions import ProfileChanges, change_profile
 from domain.accounts.rules import Viewer
+from domain.acts.actions import fold
 from domain.comments.actions import CommentChanges, NewComment, comment_on, delete_comment, edit_comment
 from domain.errors import DomainError
 from domain.eventlog import Logged
 from domain.graph import actions as graph
 from domain.ids import CommentID, NotificationID, PostID, UserID, new_id
 from domain.notifications import rules
-from domain.notifications.actions import ReadWhat, delete_notification, fold, read
+from domain.notifications.actions import ReadWhat, delete_notification, read
 from domain.notifications.events import NotificationRemoved, NotificationsRead, NotificationUpserted
 from domain.notifications.queries import Notification, NotificationNotFound, read_children, read_notifications
 from domain.posts.actions import PostChanges, delete_post, edit_post

@@ -1,0 +1,45 @@
+"""Folding events into what is news to somebody."""
+
+from collections.abc import Collection, Sequence
+from typing import Any
+from uuid import UUID
+
+import msgspec
+
+from domain.acts.queries import owners_of, tellable
+from domain.acts.rules import FOLDED, Happened, steps_of
+from domain.comments.events import CommentCreated
+from domain.eventlog import Logged
+from domain.mentions.events import MentionsChanged
+from domain.notifications import actions as notifications
+from domain.notifications.rules import Act, Undo
+from domain.reactions.events import PostLiked
+
+_decoders: dict[str, msgspec.json.Decoder[Any]] = {kind.type: msgspec.json.Decoder(kind) for kind in FOLDED}
+
+
+async def fold(events: Sequence[Logged]) -> None:
+    """Have what the events say be told to those whom it concerns."""
+    happened: list[Happened] = [(_decoders[event.type].decode(event.data), event.at) for event in events]
+    steps = steps_of(happened, await owners_of(*_named(happened)))
+    told = await tellable([step for step in steps if isinstance(step, Act)])
+    await notifications.take([step for step in steps if isinstance(step, Undo) or step in told])
+
+
+def _named(happened: Collection[Happened]) -> tuple[set[UUID], set[UUID]]:
+    """The posts that something was done to, and the comments that may answer others."""
+    posts: set[UUID] = set()
+    comments: set[UUID] = set()
+    for data, _ in happened:
+        match data:
+            case PostLiked(post_id=post_id):
+                posts.add(post_id)
+            case CommentCreated(comment=comment):
+                posts.add(comment.target.id)
+                comments |= {comment.id} if comment.parent_id is not None else set()
+            case MentionsChanged(target=said, post_id=post_id):
+                posts.add(post_id)
+                comments |= {said.id} if said.type == "comment" else set()
+            case _:
+                pass
+    return posts, comments

@@ -1,0 +1,47 @@
+"""What has to be known of acts before they are told."""
+
+from collections.abc import Collection, Sequence
+from uuid import UUID
+
+from domain import db
+from domain.acts.rules import seen_as
+from domain.ids import UserID
+from domain.notifications.rules import Act
+
+# Of posts their authors; of comments the authors of what they reply to.
+OWNERS = """
+SELECT id, author_id FROM posts WHERE id = ANY($1::uuid[])
+UNION ALL SELECT c.id, p.author_id FROM comments c JOIN comments p ON p.id = c.parent_id WHERE c.id = ANY($2::uuid[])
+"""
+
+# Of these acts, those that may be told: nobody hears of whom they muted or are apart from, or of what they cannot see.
+# Who is gone by now did nothing, though each act's undoing is still to be folded.
+TELLABLE = """
+SELECT act.i
+FROM unnest($1::uuid[], $2::uuid[], $3::uuid[], $4::text[])
+    WITH ORDINALITY AS act (user_id, actor_id, subject_id, seen_as, i)
+WHERE EXISTS (SELECT FROM users u WHERE u.id = act.actor_id)
+    AND NOT EXISTS (SELECT FROM mutes m WHERE m.muter_id = act.user_id AND m.muted_id = act.actor_id)
+    AND NOT EXISTS (SELECT FROM blocks b WHERE b.blocker_id = act.user_id AND b.blocked_id = act.actor_id)
+    AND NOT EXISTS (SELECT FROM blocks b WHERE b.blocker_id = act.actor_id AND b.blocked_id = act.user_id)
+    AND CASE act.seen_as
+        WHEN 'comment' THEN EXISTS (SELECT FROM visible_comments(act.user_id) v WHERE v.id = act.subject_id)
+        WHEN 'post' THEN EXISTS (SELECT FROM visible_posts(act.user_id) v WHERE v.id = act.subject_id)
+        ELSE true END
+"""
+
+
+async def owners_of(post_ids: Collection[UUID], comment_ids: Collection[UUID]) -> dict[UUID, UserID]:
+    """Whose these posts are, and what these comments reply to; of what is gone, nobody's."""
+    if not post_ids and not comment_ids:
+        return {}
+    return {row["id"]: row["author_id"] for row in await db.fetch(OWNERS, post_ids, comment_ids)}
+
+
+async def tellable(acts: Sequence[Act]) -> set[Act]:
+    """Those of the acts that may be told to whom they are news."""
+    if not acts:
+        return set()
+    people = [[act.user_id for act in acts], [act.actor_id for act in acts]]
+    things = [[act.subject_id for act in acts], [seen_as(act) for act in acts]]
+    return {acts[row["i"] - 1] for row in await db.fetch(TELLABLE, *people, *things)}
