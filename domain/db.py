@@ -54,11 +54,10 @@ async def _keep(_: Any) -> None:
 async def open_pool(url: str | None = None, *, worker: bool = False) -> None:
     """Connect. Piccolo uses the same pool.
 
-    A process that stands still in the middle of a transaction holds its locks: PostgreSQL ends such a session, a
-    worker's as soon as another may take over. A worker never plans to read a whole table: it reads the log's newest
-    rows, plans while today's partition is empty, and would keep a plan that reads all of it.
+    A process that stands still in the middle of a transaction holds its locks: PostgreSQL ends such a session. A worker
+    never plans to read a whole table: it reads the log's newest rows, plans while today's partition is empty, and would
+    keep a plan that reads all of it.
     """
-    abandoned_s = settings.takeover_s if worker else settings.db_timeout_s
     opened: Any = await asyncpg.create_pool(
         dsn=url or settings.database_url,
         min_size=1,
@@ -70,7 +69,7 @@ async def open_pool(url: str | None = None, *, worker: bool = False) -> None:
         server_settings={
             **({"enable_seqscan": "off"} if worker else {}),
             "application_name": "potluck worker" if worker else "potluck",
-            "idle_in_transaction_session_timeout": f"{abandoned_s * 1000:.0f}",
+            "idle_in_transaction_session_timeout": f"{settings.db_timeout_s * 1000:.0f}",
             "jit": "off",
             "synchronous_commit": "on",
         },

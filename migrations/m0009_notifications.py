@@ -44,13 +44,14 @@ CREATE INDEX notifications_post ON notifications (post_id) WHERE parent_id IS NU
 CREATE INDEX notifications_children ON notifications (parent_id, created_at DESC, id DESC) WHERE parent_id IS NOT NULL;
 CREATE INDEX notifications_listed ON notifications (user_id, last_updated_at DESC, id DESC)
     WHERE parent_id IS NULL AND NOT is_suppressed;
+CREATE INDEX notifications_suppressed ON notifications (created_at) WHERE is_suppressed;
 CREATE INDEX notifications_unread ON notifications (user_id)
     WHERE parent_id IS NULL AND NOT is_suppressed AND read_at IS NULL;
 
 CREATE TABLE notification_paces (
     user_id uuid NOT NULL REFERENCES inboxes ON DELETE CASCADE,
     type varchar(50) NOT NULL,
-    times timestamptz[] NOT NULL,
+    slots jsonb NOT NULL,
     PRIMARY KEY (user_id, type)
 ) WITH (fillfactor = 50);
 

@@ -9,6 +9,7 @@ import structlog
 
 from domain import eventlog
 from domain.idempotency.actions import forget_old_answers
+from domain.notifications.actions import forget_suppressed
 from domain.settings import settings
 
 log = structlog.get_logger()
@@ -31,6 +32,7 @@ JOBS = (
     Job("event log partitions", 3600, _keep_log),
     Job("old batches", 60, lambda: eventlog.prune_batches(settings.replay_window_s)),
     Job("old idempotent answers", 3600, forget_old_answers),
+    Job("suppressed notifications", 3600, forget_suppressed),
 )
 
 

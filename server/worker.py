@@ -140,7 +140,7 @@ class Follower:
         with metrics.FOLDS.labels(consequence.feature).time():
             parked = await consequences.fold(consequence, events, self._stored, after)
         self._stored, self._stored_at = after, time.monotonic()
-        self.limit = min(self.limit * 2, settings.fold_limit)
+        self.limit = min(self.limit + max(1, settings.fold_limit // 20), settings.fold_limit)
         metrics.FOLDED.labels(consequence.feature).inc(wanted)
         if parked:
             metrics.FOLD_FAILURES.labels(consequence.feature).inc(parked)

@@ -14,6 +14,7 @@ from domain.mentions.events import MentionsChanged
 from domain.notifications import actions as notifications
 from domain.notifications.rules import Act, Undo
 from domain.reactions.events import PostLiked
+from domain.settings import settings
 
 _decoders: dict[str, msgspec.json.Decoder[Any]] = {kind.type: msgspec.json.Decoder(kind) for kind in FOLDED}
 
@@ -22,8 +23,10 @@ async def fold(events: Sequence[Logged]) -> None:
     """Have what the events say be told to those whom it concerns."""
     happened: list[Happened] = [(_decoders[event.type].decode(event.data), event.at) for event in events]
     steps = steps_of(happened, await owners_of(*_named(happened)))
-    told = await tellable([step for step in steps if isinstance(step, Act)])
-    await notifications.take([step for step in steps if isinstance(step, Undo) or step in told])
+    for start in range(0, len(steps), settings.fold_limit):  # one event can be many acts
+        part = steps[start : start + settings.fold_limit]
+        told = await tellable([step for step in part if isinstance(step, Act)])
+        await notifications.take([step for step in part if isinstance(step, Undo) or step in told])
 
 
 def _named(happened: Collection[Happened]) -> tuple[set[UUID], set[UUID]]:

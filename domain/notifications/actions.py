@@ -2,8 +2,9 @@
 
 from collections import defaultdict
 from collections.abc import Collection, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Annotated, Any
+from uuid import UUID
 
 import msgspec
 from msgspec import Meta
@@ -17,7 +18,8 @@ from domain.eventlog import Event, emit, emit_all
 from domain.ids import NotificationID, UserID
 from domain.notifications.events import NotificationRemoved, NotificationsRead, NotificationUpserted
 from domain.notifications.queries import NotificationNotFound, Unread, notifications_by_id, read_unread
-from domain.notifications.rules import Act, Grouping, Pace, Row, Step, Undo
+from domain.notifications.rules import Act, Grouping, Pace, Row, Slot, Step, Undo
+from domain.settings import settings
 
 
 class ReadWhat(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
@@ -63,8 +65,9 @@ UNION SELECT n.* FROM named JOIN notifications n ON n.id = named.parent_id
 )
 
 PACES = """
-SELECT p.user_id, p.type, p.times FROM unnest($1::uuid[], $2::text[]) AS pace (user_id, type)
+SELECT p.user_id, p.type, p.slots FROM unnest($1::uuid[], $2::text[]) AS pace (user_id, type)
 JOIN notification_paces p ON p.user_id = pace.user_id AND p.type = pace.type
+UNION SELECT user_id, type, slots FROM notification_paces WHERE user_id = ANY($3::uuid[])
 """
 
 # What is below a batch goes with it; no foreign key sees to that.
@@ -90,10 +93,9 @@ RETURNING i.user_id, i.unread
 """
 
 SAVE_PACES = """
-INSERT INTO notification_paces (user_id, type, times)
-SELECT new.user_id, new.type, array_agg(new.at ORDER BY new.at)
-FROM unnest($1::uuid[], $2::text[], $3::timestamptz[]) AS new (user_id, type, at) GROUP BY 1, 2
-ON CONFLICT (user_id, type) DO UPDATE SET times = excluded.times
+INSERT INTO notification_paces (user_id, type, slots)
+SELECT * FROM unnest($1::uuid[], $2::text[], $3::jsonb[])
+ON CONFLICT (user_id, type) DO UPDATE SET slots = excluded.slots
 """
 
 
@@ -109,7 +111,9 @@ async def take(steps: Sequence[Step]) -> None:
     versions = {row["user_id"]: row["version"] for row in await db.fetch(LOCK_INBOXES, concerned)}
     keys = {(act.user_id, act.batch_key) for act in acts}
     loaded = await db.fetch(LOAD, *undone, *_columns(keys, 2))
-    grouping = Grouping((_row(each) for each in loaded), await _paces({(act.user_id, act.type) for act in acts}))
+    turned = {step.one for step in steps if isinstance(step, Undo) and step.by == "pair"}
+    paces = await _paces({(act.user_id, act.type) for act in acts}, turned)
+    grouping = Grouping((_row(each) for each in loaded), paces)
     grouping.take(step for step in steps if isinstance(step, Undo) or step.user_id in versions)
     unread = await _save(grouping)
     await _tell(grouping, versions, unread)
@@ -124,10 +128,12 @@ def _arrays(undone: Collection[Undo]) -> list[list[Any]]:
     return [*_columns(by["act"], 2), subjects, *_columns(by["pair"], 2), posts]
 
 
-async def _paces(paces: Collection[Pace]) -> dict[Pace, list[datetime]]:
-    if not paces:
+async def _paces(paces: Collection[Pace], user_ids: Collection[UUID]) -> dict[Pace, list[Slot]]:
+    """These, and all of these users."""
+    if not paces and not user_ids:
         return {}
-    return {(row["user_id"], row["type"]): row["times"] for row in await db.fetch(PACES, *_columns(paces, 2))}
+    rows = await db.fetch(PACES, *_columns(paces, 2), user_ids)
+    return {(row["user_id"], row["type"]): msgspec.json.decode(row["slots"], type=list[Slot]) for row in rows}
 
 
 async def _save(grouping: Grouping) -> dict[UserID, int]:
@@ -137,8 +143,8 @@ async def _save(grouping: Grouping) -> dict[UserID, int]:
     if saved := grouping.saved():
         await db.execute(SAVE, msgspec.json.encode(saved).decode())
     if grouping.paced:
-        times = [(*pace, at) for pace in grouping.paced for at in grouping.paces[pace]]
-        await db.execute(SAVE_PACES, *_columns(times, 3))
+        slots = [(*pace, msgspec.json.encode(grouping.paces[pace]).decode()) for pace in grouping.paced]
+        await db.execute(SAVE_PACES, *_columns(slots, 3))
     if not (unread := grouping.unread()):
         return {}
     return {row["user_id"]: row["unread"] for row in await db.fetch(COUNT, *_columns(unread.items(), 2))}
@@ -172,17 +178,23 @@ def _row(found: db.Row) -> Row:
 LOCK_INBOX = "UPDATE inboxes SET version = version + 1 WHERE user_id = $1 RETURNING version"
 
 READ_THESE = """
-WITH read AS (
-    UPDATE notifications SET read_at = $2
-    WHERE user_id = $1 AND parent_id IS NULL AND NOT is_suppressed AND read_at IS NULL
-        AND ($3::uuid[] IS NULL OR id = ANY($3))
-    RETURNING id, last_updated_at
-), counted AS (
-    UPDATE inboxes SET unread = unread - (SELECT count(*)::int FROM read) WHERE user_id = $1 RETURNING unread
-)
-SELECT unread, (SELECT array_agg(id ORDER BY id) FROM read) AS ids, (SELECT max(last_updated_at) FROM read) AS up_to
-FROM counted
+UPDATE notifications SET read_at = $2
+WHERE user_id = $1 AND id = ANY($3::uuid[]) AND parent_id IS NULL AND NOT is_suppressed AND read_at IS NULL
+RETURNING id
 """
+
+READ_SOME = """
+WITH unread AS (
+    SELECT id FROM notifications
+    WHERE user_id = $1 AND parent_id IS NULL AND NOT is_suppressed AND read_at IS NULL LIMIT $3
+), read AS (
+    UPDATE notifications n SET read_at = $2 FROM unread WHERE n.id = unread.id RETURNING n.last_updated_at
+)
+SELECT count(*)::int AS number, max(last_updated_at) AS up_to FROM read
+"""
+AT_ONCE = 10_000
+
+COUNT_READ = "UPDATE inboxes SET unread = unread - $2 WHERE user_id = $1 RETURNING unread"
 
 
 async def read(viewer: Viewer, what: ReadWhat) -> Unread:
@@ -191,18 +203,31 @@ async def read(viewer: Viewer, what: ReadWhat) -> Unread:
         raise NamesOrAll(dict.fromkeys(("ids", "all"), "give one of them"))
     async with transaction():
         version = await db.fetchval(LOCK_INBOX, viewer.id)
-        row = await db.fetchrow(READ_THESE, viewer.id, now(), what.ids)
-        if row is None or row["ids"] is None:
-            return await read_unread(viewer)
-        told = NotificationsRead(
-            ids=None if what.all else row["ids"],
-            all=what.all,
-            up_to=stamp(row["up_to"]) if what.all else None,
-            unread=row["unread"],
-            version=version,
+        if version is None:
+            return Unread(0)
+        ids = (
+            None if what.ids is None else [row["id"] for row in await db.fetch(READ_THESE, viewer.id, now(), what.ids)]
         )
+        number, up_to = await _read_all(viewer) if ids is None else (len(ids), None)
+        if not number:
+            return await read_unread(viewer)
+        unread = await db.fetchval(COUNT_READ, viewer.id, number)
+        until = None if up_to is None else stamp(up_to)
+        told = NotificationsRead(ids=ids, all=what.all, up_to=until, unread=unread, version=version)
         await emit(told, topics.notifications(viewer.id), actor=viewer.id)
-    return Unread(row["unread"])
+    return Unread(unread)
+
+
+async def _read_all(viewer: Viewer) -> tuple[int, datetime | None]:
+    """How many were read, and when the latest of them was last updated; some at once, for there may be very many."""
+    total, up_to, time = 0, None, now()
+    while True:
+        row = await db.fetchrow(READ_SOME, viewer.id, time, AT_ONCE)
+        if row is None or not row["number"]:
+            return total, up_to
+        total, up_to = total + row["number"], max(row["up_to"], up_to or row["up_to"])
+        if row["number"] < AT_ONCE:
+            return total, up_to
 
 
 DELETE_ONE = """
@@ -221,8 +246,19 @@ async def delete_notification(viewer: Viewer, notification_id: NotificationID) -
     """Take one out of the list, with what is below it. Raises NotificationNotFound."""
     async with transaction():
         version = await db.fetchval(LOCK_INBOX, viewer.id)
+        if version is None:
+            raise NotificationNotFound
         unread = await db.fetchval(DELETE_ONE, viewer.id, notification_id)
         if unread is None:
             raise NotificationNotFound
         removed = NotificationRemoved(id=notification_id, unread=unread, version=version)
         await emit(removed, topics.notifications(viewer.id), actor=viewer.id)
+
+
+FORGET_SUPPRESSED = "DELETE FROM notifications WHERE is_suppressed AND created_at < $1"
+
+
+async def forget_suppressed() -> None:
+    """Delete what was never shown and can not be any more: nothing joins it after its window."""
+    window = timedelta(seconds=settings.notification_single_s)
+    await db.execute(FORGET_SUPPRESSED, now() - 2 * window)

@@ -81,7 +81,7 @@ SELECT n.id, n.type, n.batch_key, n.subject_id, n.post_id, n.parent_id, n.is_bat
                     LIMIT CASE WHEN n.type IN ('comment', 'reply', 'mention') THEN 50 ELSE 3 END
                 )
             ) did GROUP BY did.actor_id ORDER BY at DESC, did.actor_id LIMIT 3
-        ) who JOIN users u ON u.id = who.actor_id
+        ) who JOIN visible_users(n.user_id) u ON u.id = who.actor_id
     )::text AS actors
 FROM notifications n
 """

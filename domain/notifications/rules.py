@@ -146,6 +146,14 @@ class Row(msgspec.Struct, kw_only=True):
         return self.is_listed and self.read_at is None
 
 
+class Slot(NamedTuple):
+    """A single that was shown: one of so many an hour."""
+
+    at: datetime
+    actor_id: UserID
+    subject_id: UUID
+
+
 Pace = tuple[UserID, ActType]
 
 
@@ -155,7 +163,7 @@ class Grouping:
     It has to hold the open row of every key that an act names, and every row that is undone, with its batch.
     """
 
-    def __init__(self, rows: Iterable[Row], paces: dict[Pace, list[datetime]]) -> None:
+    def __init__(self, rows: Iterable[Row], paces: dict[Pace, list[Slot]]) -> None:
         self.rows = {row.id: row for row in rows}
         self.changed: dict[NotificationID, bool] = {}  # whether it can be seen; in the order in which they changed
         self.deleted: set[NotificationID] = set()
@@ -175,6 +183,8 @@ class Grouping:
                 for row in list(self._found(step)):
                     if row.id in self.rows:
                         self._remove(row)
+                if step.by == "pair":
+                    self._give_back(UserID(step.one), UserID(step.other or step.one))
 
     def saved(self) -> list[Row]:
         """The rows to store."""
@@ -227,16 +237,26 @@ class Grouping:
             self._close(head)
 
     def _single(self, act: Act) -> None:
-        """One that joins no group: of these there are only so many an hour."""
+        """One that joins no group: of these there are only so many an hour. The same act again takes no more room: else
+        one person could use it all up by doing and undoing."""
         pace = (act.user_id, act.type)
-        times = [time for time in self.paces.get(pace, ()) if act.at - time < HOUR]
+        slots = [slot for slot in self.paces.get(pace, ()) if act.at - slot.at < HOUR]
+        is_again = any(slot[1:] == (act.actor_id, act.subject_id) for slot in slots)
         row = self._create(act, parent_id=None)
         row.is_open = True
-        row.is_suppressed = len(times) >= settings.notifications_per_hour
+        row.is_suppressed = not is_again and len(slots) >= settings.notifications_per_hour
         self._open[act.user_id, act.batch_key] = row
-        if not row.is_suppressed:
-            self.paces[pace] = [*times, act.at]
+        if not row.is_suppressed and not is_again:
+            self.paces[pace] = [*slots, Slot(act.at, act.actor_id, act.subject_id)]
             self.paced.add(pace)
+
+    def _give_back(self, user_id: UserID, actor_id: UserID) -> None:
+        """Somebody who is hidden from now on takes no room either."""
+        for pace, slots in self.paces.items():
+            kept = [slot for slot in slots if slot.actor_id != actor_id]
+            if pace[0] == user_id and len(kept) < len(slots):
+                self.paces[pace] = kept
+                self.paced.add(pace)
 
     def _convert(self, single: Row, act: Act) -> Row:
         """Have a batch take its place."""

@@ -1,6 +1,6 @@
 """What is stored of notifications. Titles, messages and names of actors are not: they are made when somebody reads."""
 
-from piccolo.columns import UUID, Array, Boolean, Integer, Timestamptz, Varchar
+from piccolo.columns import JSONB, UUID, Boolean, Integer, Timestamptz, Varchar
 from piccolo.columns.column_types import BigInt
 from piccolo.table import Table
 
@@ -36,8 +36,8 @@ class Notifications(Table, tablename="notifications", db=DB):
 
 
 class NotificationPaces(Table, tablename="notification_paces", db=DB):
-    """When the last singles of a type were shown to a user: there are only so many an hour."""
+    """The last singles of a type that were shown to a user: there are only so many an hour."""
 
     id = UUID(primary_key=True, db_column_name="user_id")
     type = Varchar(length=50)
-    times = Array(Timestamptz())
+    slots = JSONB()

@@ -34,7 +34,7 @@ from domain.graph.actions import (
 )
 from domain.ids import NotificationID, PostID, UserID, new_id
 from domain.notifications import rules
-from domain.notifications.actions import NamesOrAll, ReadWhat, delete_notification, read
+from domain.notifications.actions import NamesOrAll, ReadWhat, delete_notification, forget_suppressed, read
 from domain.notifications.events import NotificationRemoved, NotificationsRead, NotificationUpserted
 from domain.notifications.queries import (
     Inbox,
@@ -582,6 +582,60 @@ async def test_the_limit_is_of_a_type_and_an_hour_and_undoing_gives_nothing_back
     assert (full, unread) == (["follow: ben", "like: ben"], Unread(2))
     assert an_hour_later == ["like: ben", "follow: ben", "like: ben"]
     assert (await lines(ana))[0] == "post_interaction 2: cid ben"
+
+
+async def test_doing_and_undoing_the_same_takes_no_more_room_and_hides_nobody_else(
+    two_an_hour: None, fold_news: FoldNews
+) -> None:
+    ana, ben, cid = await people("ana", "ben", "cid")
+    posts = [await make_post(ana) for _ in range(2)]
+    for _ in range(4):
+        await like(posts[0], ben)
+        await unlike_post(ben, posts[0].id)
+        await fold_news()
+    await like(posts[1], cid)
+    await fold_news(minutes=1)
+
+    assert await lines(ana) == ["like: cid"]
+
+
+@pytest.mark.parametrize("silence", [block_user, mute_user])
+async def test_whoever_is_silenced_takes_no_room_any_more(
+    two_an_hour: None, fold_news: FoldNews, silence: Callable[[Viewer, UserID], Awaitable[object]]
+) -> None:
+    ana, ben, cid = await people("ana", "ben", "cid")
+    for _ in range(2):
+        await like(await make_post(ana), ben)
+    await fold_news()
+    await silence(ana, ben.id)
+    await like(await make_post(ana), cid)
+    await fold_news(minutes=1)
+
+    assert await lines(ana) == ["like: cid"]
+
+
+async def test_what_was_suppressed_is_forgotten_when_nothing_can_join_it(
+    two_an_hour: None, fold_news: FoldNews
+) -> None:
+    ana, ben = await people("ana", "ben")
+    for _ in range(3):
+        await like(await make_post(ana), ben)
+    await fold_news()
+
+    await forget_suppressed()
+
+    assert await db.fetchval("SELECT count(*) FROM notifications WHERE is_suppressed") == 0
+    assert len(await lines(ana)) == 2
+
+
+async def test_whom_one_has_blocked_is_named_no_more_even_before_it_is_folded(fold_news: FoldNews) -> None:
+    ana, ben = await people("ana", "ben")
+    await like(await make_post(ana), ben)
+    await fold_news()
+
+    await block_user(ana, ben.id)
+
+    assert [(each.actors, each.message) for each in (await inbox(ana)).items] == [([], "Somebody liked your post")]
 
 
 async def test_what_is_suppressed_can_be_neither_read_nor_deleted_nor_opened(

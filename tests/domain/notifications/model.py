@@ -89,7 +89,7 @@ class Model:
         self.private: set[Id] = set()
         self.groups: list[Group] = []
         self.heads: dict[tuple[Id, str], Group] = {}
-        self.shown: dict[tuple[Id, str], list[datetime]] = defaultdict(list)
+        self.shown: dict[tuple[Id, str], list[Deed]] = defaultdict(list)
 
     # What people may see and do. Every act answers with what the log tells of it; None is a refusal.
 
@@ -258,14 +258,20 @@ class Model:
                 self._forget(other, lambda deed: deed.kind in {"follow", "follow_request"} and deed.actor == one)
                 self._forget(one, lambda deed: (deed.kind, deed.actor) == ("follow_accepted", other))
             case "block":
-                self._forget(one, lambda deed: deed.actor == other)
-                self._forget(other, lambda deed: deed.actor == one)
+                self._silence(one, other)
+                self._silence(other, one)
             case "mute":
-                self._forget(one, lambda deed: deed.actor == other)
+                self._silence(one, other)
             case "delete":
                 self._forget(None, lambda deed: deed.post == one)
             case _:
                 pass
+
+    def _silence(self, owner: Id, actor: Id) -> None:
+        self._forget(owner, lambda deed: deed.actor == actor)
+        for (whose, _), shown in self.shown.items():
+            if whose == owner:
+                shown[:] = [deed for deed in shown if deed.actor != actor]
 
     def _tell_comment(self, comment: Id, said: Comment, at: datetime) -> None:
         if comment not in self.comments:
@@ -300,10 +306,11 @@ class Model:
             head = None
         if head is None:
             head = self._new(owner, key, deed)
-            lately = [time for time in self.shown[owner, deed.kind] if deed.at - time < HOUR]
-            head.is_shown = len(lately) < self.an_hour
-            if head.is_shown:
-                self.shown[owner, deed.kind].append(deed.at)
+            lately = [shown for shown in self.shown[owner, deed.kind] if deed.at - shown.at < HOUR]
+            is_again = any((shown.actor, shown.about) == (deed.actor, deed.about) for shown in lately)
+            head.is_shown = is_again or len(lately) < self.an_hour
+            if head.is_shown and not is_again:
+                self.shown[owner, deed.kind].append(deed)
             return
         if not head.is_batch:
             self.groups.remove(head)

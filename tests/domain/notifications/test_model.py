@@ -297,19 +297,34 @@ class Run:
 
     async def _check(self, viewer: Viewer) -> None:
         inbox = await read_notifications(viewer, None, 100)
-        groups = {_deeds(group): group for group in self.model.listed(viewer.id)}
+        groups = {self._deeds(group): group for group in self.model.listed(viewer.id)}
         rows = {await self._told_of(viewer, row): row for row in inbox.items}
         assert rows.keys() == groups.keys()
         for deeds, row in rows.items():
-            assert _shape(row) == _shape_of(groups[deeds])
+            assert _shape(row) == self._shape_of(groups[deeds])
         assert inbox.unread == self.model.unread(viewer.id)
         assert inbox.items == sorted(inbox.items, key=lambda row: (row.last_updated_at, row.id), reverse=True)
         copy = self.copies[viewer.id]
-        assert [replace(row, read_at=None) for row in copy.listed()] == [
-            replace(row, read_at=None) for row in inbox.items
+        assert [self._as_seen(viewer, row) for row in copy.listed()] == [
+            self._as_seen(viewer, row) for row in inbox.items
         ]
         assert copy.unread == inbox.unread
         self.found[viewer.id] = [(row, groups[deeds]) for deeds, row in rows.items()]
+
+    def _as_seen(self, viewer: Viewer, row: Notification) -> Notification:
+        """Who is hidden is named no more at once, but in what was told before."""
+        actors = [each for each in row.actors if not self.model.apart(viewer.id, each.id)]
+        return replace(row, read_at=None, actors=actors, message="")
+
+    def _deeds(self, group: Group) -> frozenset[Shape]:
+        return frozenset((deed.kind, self._seen(group, deed.actor), deed.about, deed.at) for deed in group.deeds)
+
+    def _shape_of(self, group: Group) -> Shape:
+        count, actors = len(group.deeds), [each for each in group.actors() if self._seen(group, each)]
+        return group.kind, group.key, group.is_batch, count, group.is_read, actors, group.created, group.updated
+
+    def _seen(self, group: Group, actor: Any) -> Any:
+        return None if self.model.apart(group.owner, actor) else actor
 
     async def _told_of(self, viewer: Viewer, row: Notification) -> frozenset[Shape]:
         """Whatever a row tells of."""
@@ -324,22 +339,13 @@ class Run:
 
 def _deed(row: Notification) -> Shape:
     about = row.data.comment_id or row.data.post_id or row.data.user_id
-    return row.type, row.actors[0].id, about, datetime.fromisoformat(row.created_at)
-
-
-def _deeds(group: Group) -> frozenset[Shape]:
-    return frozenset((deed.kind, deed.actor, deed.about, deed.at) for deed in group.deeds)
+    return row.type, row.actors[0].id if row.actors else None, about, datetime.fromisoformat(row.created_at)
 
 
 def _shape(row: Notification) -> Shape:
     times = datetime.fromisoformat(row.created_at), datetime.fromisoformat(row.last_updated_at)
     actors = [actor.id for actor in row.actors]
     return row.type, row.batch_key, row.is_batch, row.batch_count, row.read, actors, *times
-
-
-def _shape_of(group: Group) -> Shape:
-    count = len(group.deeds)
-    return group.kind, group.key, group.is_batch, count, group.is_read, group.actors(), group.created, group.updated
 
 
 async def _done() -> None:

@@ -40,6 +40,9 @@ async def test_nothing_is_read_in_sequence(filled: asyncpg.Connection, name: str
     assert [node for node in (await read(filled, name, plan)).nodes if node.startswith("Seq Scan")] == []
 
 
+BLOCKS = 2  # look-ups: nobody sees the name of whom they block, or who blocks them
+
+
 @pytest.mark.parametrize("plan", PLANS)
 @pytest.mark.parametrize("name", ["list", "list_deep"])
 async def test_a_page_costs_no_more_than_looking_up_its_rows_their_last_children_and_actors_by_key(
@@ -48,7 +51,7 @@ async def test_a_page_costs_no_more_than_looking_up_its_rows_their_last_children
     by_key = await read(filled, "by_key")
 
     assert by_key.buffers <= 5
-    assert (await read(filled, name, plan)).buffers <= PAGE_SIZE * (1 + 3 + 3) * by_key.buffers
+    assert (await read(filled, name, plan)).buffers <= PAGE_SIZE * (1 + 3 + 3 * (1 + BLOCKS)) * by_key.buffers
 
 
 @pytest.mark.parametrize("plan", PLANS)
@@ -58,7 +61,7 @@ async def test_children_cost_no_more_than_looking_up_each_and_its_actor_by_key(
 ) -> None:
     by_key = await read(filled, "by_key")
 
-    assert (await read(filled, name, plan)).buffers <= PAGE_SIZE * (1 + 1) * by_key.buffers
+    assert (await read(filled, name, plan)).buffers <= PAGE_SIZE * (1 + 1 + BLOCKS) * by_key.buffers
 
 
 @pytest.mark.parametrize("plan", PLANS)

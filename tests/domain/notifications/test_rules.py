@@ -59,7 +59,7 @@ def mute(name: str, by: UserID = ME) -> Undo:
 
 
 def folded(
-    steps: Sequence[Step], rows: Sequence[Row] = (), paces: dict[Pace, list[rules.datetime]] | None = None
+    steps: Sequence[Step], rows: Sequence[Row] = (), paces: dict[Pace, list[rules.Slot]] | None = None
 ) -> Grouping:
     grouping = Grouping([replace(row) for row in rows], paces or {})
     grouping.take(steps)
