@@ -1,4 +1,4 @@
-"""The commands behind `./run`: serve, worker, migrate and demo."""
+"""The commands behind `./run`: serve, worker, migrate, demo and loadtest."""
 
 import argparse
 import asyncio
@@ -37,7 +37,7 @@ class Servers(NamedTuple):
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; the exit code. Whatever stands in the way is one line on stderr."""
     asked = _parser().parse_args(arguments)
-    commands = {"serve": _serve, "worker": _worker, "migrate": _migrate, "demo": _demo}
+    commands = {"serve": _serve, "worker": _worker, "migrate": _migrate, "demo": _demo, "loadtest": _loadtest}
     try:
         commands[asked.command](asked)
     except (CannotStart, MigrationError) as problem:
@@ -67,7 +67,18 @@ def _parser() -> argparse.ArgumentParser:
     demo.add_argument("--once", action="store_true", help="from beginning to end, then check every number")
     demo.add_argument("--kill", action="store_true", help="the same, with a server process killed in the middle")
     demo.add_argument("--data", type=_folder, metavar="DIR", help="keep the data in this empty folder")
+    _add_loadtest(commands.add_parser("loadtest", help="play a scenario, and account for every frame"))
     return parser
+
+
+def _add_loadtest(loadtest: argparse.ArgumentParser) -> None:
+    loadtest.add_argument("scenario", help="a file, or the name of a ready one")
+    loadtest.add_argument("--users", type=_positive, metavar="N", help="how many people")
+    loadtest.add_argument("--for", type=_positive, metavar="SECONDS", dest="seconds", help="how long they play")
+    loadtest.add_argument("--processes", type=_positive, metavar="N", help="that they are spread over")
+    loadtest.add_argument("--target", metavar="URL", help="a deployment, instead of a server of its own")
+    loadtest.add_argument("--i-own-this-host", action="store_true", help="needed for a target that is not this machine")
+    loadtest.add_argument("--out", type=_folder, metavar="DIR", help="where the report is written")
 
 
 def _folder(text: str) -> Path:
@@ -165,6 +176,26 @@ def _demo(asked: argparse.Namespace) -> None:
     from loadtests.demo import play  # noqa: PLC0415 - see above
 
     sys.exit(play.main(once=asked.once or asked.kill, kill=asked.kill, data=asked.data))
+
+
+def _loadtest(asked: argparse.Namespace) -> None:
+    # It needs what only ./run loadtest and ./run test install.
+    from loadtests.scripted import play  # noqa: PLC0415 - see above
+
+    try:
+        play.refuse_what_is_not_ours(asked.target, is_ours=asked.i_own_this_host)
+    except CannotStart as problem:
+        say(str(problem))
+        sys.exit(2)  # 1 is a threshold that does not hold
+    of = play.Asked(
+        asked.scenario,
+        asked.users,
+        asked.seconds,
+        asked.processes,
+        asked.target,
+        asked.out,
+    )
+    sys.exit(play.main(of))
 
 
 def _report(what: str, ids: Sequence[str]) -> None:

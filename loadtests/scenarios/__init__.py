@@ -1,0 +1,1 @@
+"""Scenarios that are ready to play: `./run loadtest NAME`. What they are written in is in `loadtests/scripted`."""

@@ -1,0 +1,1 @@
+"""`./run loadtest`: sessions that read like stories, played by many, each frame accounted for."""
