@@ -1,4 +1,4 @@
-"""The wire contract as a page and as a schema, generated; `python -m realtime.reference` writes both."""
+"""The wire contract as a page, a schema and types, generated; `python -m realtime.reference` writes them all."""
 
 import json
 from collections.abc import Iterable
@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 
 from domain.events import AnyEvent
-from realtime import protocol
+from realtime import protocol, typescript
 
 ROOT = Path(__file__).parent.parent
 PAGE = ROOT / "docs" / "realtime.md"
@@ -151,3 +151,4 @@ def _optional(field: msgspec.structs.FieldInfo) -> str:
 if __name__ == "__main__":
     PAGE.write_text(page())
     SCHEMA.write_text(schema())
+    typescript.FILE.write_text(typescript.completed(typescript.FILE.read_text()))

@@ -25,6 +25,7 @@ from server.routes import (
     realtime,
     service,
     sessions,
+    web,
 )
 
 ROUTES = [
@@ -38,6 +39,7 @@ ROUTES = [
     *notifications.routes,
     *realtime.routes,
     *service.routes,
+    *web.routes,
 ]
 
 

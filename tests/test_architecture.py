@@ -42,7 +42,7 @@ EMPTY_NAMES = {
     "schemas",
     "misc",
 }
-NOT_FEATURES = {"service", "realtime"}
+NOT_FEATURES = {"service", "realtime", "web"}
 
 
 def named(path: Path) -> str:

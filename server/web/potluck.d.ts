@@ -1,0 +1,352 @@
+// Types of potluck.js. How to use it: docs/clients.md. What stands between the marks is written by
+// `python -m realtime.reference`.
+
+// <wire>
+/** Somebody commented, or replied. */
+export interface CommentCreated {
+  comment: Comment;
+}
+
+/** A comment as a viewer sees it; `reply_count` counts the replies that they may see. */
+export interface Comment {
+  id: string;
+  target: Target;
+  parent_id: string | null;
+  author: UserRef;
+  content: string;
+  mentions: UserRef[];
+  reply_count: number;
+  created_at: string;
+  edited_at: string | null;
+}
+
+/** The thing that something is said about. */
+export interface Target {
+  type: 'post';
+  id: string;
+}
+
+/** A person, as far as a list shows them. */
+export interface UserRef {
+  id: string;
+  username: string;
+  display_name: string | null;
+  avatar_url: string | null;
+}
+
+/** Its author, or the target's, deleted it; `ids` are all that went: its own, then its replies'. */
+export interface CommentDeleted {
+  id: string;
+  ids: string[];
+  parent_id: string | null;
+  target: Target;
+}
+
+/** Its author changed it. */
+export interface CommentEdited {
+  id: string;
+  content: string;
+  mentions: UserRef[];
+  edited_at: string;
+}
+
+/** It is not in the list any more: what it told was taken back, a batch took its place, or its owner deleted it. */
+export interface NotificationRemoved {
+  id: string;
+  unread: number;
+  version: number;
+}
+
+/** A single or a batch is new, or is not what it was. */
+export interface NotificationUpserted {
+  notification: Notification;
+  unread: number;
+  version: number;
+}
+
+/** A single, a batch, or a child of a batch, which is read when the batch is. `actors` are the latest, up to 3. */
+export interface Notification {
+  id: string;
+  type: 'comment' | 'follow' | 'follow_accepted' | 'follow_request' | 'like' | 'mention' | 'post_interaction' | 'reply';
+  title: string;
+  message: string;
+  data: About;
+  priority: 'high' | 'low' | 'normal';
+  is_batch: boolean;
+  batch_count: number;
+  batch_key: string;
+  parent_id: string | null;
+  actors: UserRef[];
+  read: boolean;
+  read_at: string | null;
+  created_at: string;
+  last_updated_at: string;
+}
+
+/** What it is about: where a tap leads. A reply's `parent_id` is the comment that it answers. */
+export interface About {
+  post_id?: string | null;
+  comment_id?: string | null;
+  parent_id?: string | null;
+  user_id?: string | null;
+}
+
+/** The owner read these, or all whose `last_updated_at` is not after `up_to`. */
+export interface NotificationsRead {
+  ids: string[] | null;
+  all: boolean;
+  up_to: string | null;
+  unread: number;
+  version: number;
+}
+
+/** A post's counts. */
+export interface PostCounters {
+  likes: number;
+  reactions: Record<string, number>;
+  comments: number;
+  shares: number;
+}
+
+/** It is gone, with everything below it. */
+export interface PostDeleted {
+  id: string;
+  author_id: string;
+}
+
+/** The author changed it. Counters are not repeated: they have a writer of their own. */
+export interface PostEdited {
+  id: string;
+  title: string | null;
+  content: string;
+  post_type: 'daily' | 'photo' | 'spontaneous';
+  image_url: string | null;
+  subject: Subject | null;
+  location: Location | null;
+  mentions: UserRef[];
+  edited_at: string;
+}
+
+/** The thing a post is about. */
+export interface Subject {
+  type: string;
+  id: string;
+}
+
+/** Where; degrees in WGS 84. */
+export interface Location {
+  display_name: string;
+  lat: number | null;
+  lon: number | null;
+  place_id: string | null;
+}
+
+/** Somebody posted. Told to who may see the author's profile when post and account are public. */
+export interface PostPublished {
+  post: Post;
+}
+
+/** A post as a viewer sees it; `viewer` is null in what everybody is told. */
+export interface Post {
+  id: string;
+  author: UserRef;
+  title: string | null;
+  content: string;
+  post_type: 'daily' | 'photo' | 'spontaneous';
+  image_url: string | null;
+  visibility: 'followers' | 'private' | 'public';
+  subject: Subject | null;
+  location: Location | null;
+  mentions: UserRef[];
+  counters: Counters;
+  viewer: Own | null;
+  created_at: string;
+  edited_at: string | null;
+}
+
+/** What others did with it. */
+export interface Counters {
+  likes: number;
+  reactions: Record<string, number>;
+  comments: number;
+  shares: number;
+}
+
+/** What the viewer did with it. */
+export interface Own {
+  liked: boolean;
+  reaction: string | null;
+}
+
+/** Somebody's profile as it is now; counters have a writer of their own. */
+export interface ProfileChanged {
+  id: string;
+  username: string;
+  display_name: string | null;
+  avatar_url: string | null;
+  bio: string | null;
+  city: string | null;
+  location: Location | null;
+  institutions: string[];
+  websites: string[];
+  privacy_level: 'followers' | 'private' | 'public';
+}
+
+/** A user's counts. */
+export interface UserCounters {
+  followers: number;
+  following: number;
+  posts: number;
+}
+
+/** Somebody deleted their account. What it had done to others is told before, one by one. */
+export interface UserDeleted {
+  user_id: string;
+}
+
+/** What each type of event holds. */
+export interface Events {
+  'comment.created': CommentCreated;
+  'comment.deleted': CommentDeleted;
+  'comment.edited': CommentEdited;
+  'notification.removed': NotificationRemoved;
+  'notification.upserted': NotificationUpserted;
+  'notifications.read': NotificationsRead;
+  'post.counters': PostCounters;
+  'post.deleted': PostDeleted;
+  'post.edited': PostEdited;
+  'post.published': PostPublished;
+  'profile.changed': ProfileChanged;
+  'user.counters': UserCounters;
+  'user.deleted': UserDeleted;
+}
+
+/** The types of events of each topic. */
+export interface Topics {
+  home: 'post.published';
+  notifications: 'notification.removed' | 'notification.upserted' | 'notifications.read';
+  [topic: `post:${string}`]: 'comment.created' | 'comment.deleted' | 'comment.edited' | 'post.counters' | 'post.deleted' | 'post.edited';
+  [topic: `user:${string}`]: 'post.published' | 'profile.changed' | 'user.counters' | 'user.deleted';
+}
+
+/** Why a topic ended; more may come. */
+export type Removal = 'blocked' | 'private' | 'deleted' | 'suspended' | 'bad_cursor' | 'bad_topic' | 'not_found' | 'too_many_topics' | (string & {});
+
+/** What the server closes with. */
+export type Close =
+  | 4000 // protocol error
+  | 4003 // banned or suspended
+  | 4100 // overloaded
+  | 4101 // too slow a reader
+  | 4102 // too many connections
+  | 4200 // draining
+  | 4300 // token expired
+  | 4301 // session revoked
+  | 4302 // no hello in time
+  | 4303 // bad token
+  | never;
+// </wire>
+
+export type Topic = keyof Topics & string;
+
+/** Something happened on a topic. Ids sort as strings, in one order for everybody. */
+export interface Told<E extends keyof Events = keyof Events> {
+  topic: string;
+  id: string;
+  prev: string | null;
+  type: E;
+  at: string;
+  data: Events[E];
+}
+
+export type Handlers<T extends Topic> = {
+  [E in Topics[T]]?: (data: Events[E], event: Told<E>) => void;
+} & {
+  /** Every event, also of types that came later than this file. */
+  '*'?: (data: unknown, event: Told) => void;
+  /** Something may have been missed: fetch what you show over HTTP, and go on. */
+  reset?: (cursor: string) => void;
+  /** You may not listen any more. */
+  removed?: (code: Removal) => void;
+};
+
+/** From a value and an event to the next value; undefined leaves it as it is. Applying an event twice must do no harm. */
+export type Reducers<T extends Topic, V> = {
+  [E in Topics[T]]?: (value: V, data: Events[E], event: Told<E>) => V | undefined;
+};
+
+/** What HTTP says, and the `Potluck-Cursor` that the answer came with: of several answers, the lowest. */
+export interface Snapshot<V> {
+  value: V;
+  cursor: string | null;
+}
+
+/** A snapshot, kept true by the topic's events. */
+export interface Store<V> {
+  readonly value: V | undefined;
+  /** `stale`: it is being fetched again. `removed`: it may not be seen any more, or it was closed. */
+  readonly state: 'loading' | 'live' | 'stale' | 'removed';
+  /** Why it was removed. */
+  readonly reason?: Removal;
+  /** Hear of every change, beginning with the value as it is; returns how to stop. */
+  subscribe(listener: (value: V | undefined, store: Store<V>) => void): () => void;
+  /** Fetch it again. */
+  refresh(): Promise<void>;
+  close(): void;
+}
+
+/** Why it stopped for good: what the server closed with, or what became of the token. */
+export type Reason = Close | 'signed_out' | 'another_user';
+
+export type Status = 'connecting' | 'live' | 'offline' | 'stopped' | 'closed';
+
+export interface Options {
+  /** The server; in a browser the page's own unless told otherwise. */
+  url?: string;
+  /**
+   * A token. With `fresh` the last one has expired, is about to, or was refused: get a new one. Null or "" means that
+   * nobody is signed in any more, and stops; throw when it could not be found out, and it is asked again.
+   */
+  token(fresh: boolean): Promise<string | null | undefined> | string | null | undefined;
+  /** The id of who is signed in: needed to share a connection, and to keep anything. Another one's token stops. */
+  user?: string;
+  /** Whether tabs of the same user use one connection; true unless told otherwise, where the browser can. */
+  share?: boolean;
+  /** Where copies with a `keep` are kept: sessionStorage for each tab, localStorage for all. */
+  storage?: Storage;
+  /** For platforms that have none, such as Node 20. */
+  WebSocket?: unknown;
+  /** What the server's logs call you. */
+  client?: string;
+  /** Hear of every change of the status; see Potluck. */
+  onstatus?(status: Status, reason?: Reason): void;
+}
+
+export interface Potluck {
+  readonly status: Status;
+  readonly reason?: Reason;
+  /** How many events were applied, dropped as known, and showed that one was missed; and how many resets there were. */
+  readonly seen: { new: number; duplicate: number; gap: number; resets: number };
+  /** How far each topic is known. */
+  readonly positions: Record<string, string | null>;
+  /** Hear of a topic, from behind a cursor or from now on; returns how to stop. With `keep`, a reload goes on. */
+  on<T extends Topic>(topic: T, handlers: Handlers<T>, options?: { from?: string | null; keep?: string }): () => void;
+  /** Show what `fetch` finds, and keep it true. With `keep`, a reload shows it at once. `initial` is instead of the first fetch. */
+  store<T extends Topic, V>(
+    topic: T,
+    fetch: () => Promise<Response | Snapshot<V>>,
+    reducers: Reducers<T, V>,
+    options?: { keep?: string; initial?: Snapshot<V> },
+  ): Store<V>;
+  /** Hang up. With `forget`, nothing that was kept of this user stays: for signing out. */
+  close(options?: { forget?: boolean }): void;
+}
+
+/** Begin to listen. */
+export declare function connect(options: Options): Potluck;
+
+/** What an event is to somebody at a position. */
+export declare function judge(position: string, event: { id: string; prev: string | null }): 'new' | 'duplicate' | 'gap';
+
+/** How long to wait before the next try, in ms. `random` is from 0 to 1. */
+export declare function backoff(retry: { min_ms: number; max_ms: number }, tries: number, random?: number): number;
