@@ -186,3 +186,25 @@ async function play(steps) {
 describe('conformance', { concurrency: 64 }, () => {
   for (const { name, steps } of cases) test(name, () => play(steps));
 });
+
+test('after the machine has slept: a sign of life is asked for, the token renewed, a dead connection replaced', async () => {
+  const played = new Case();
+  const { now } = Date;
+  try {
+    await played.hello({ token: 'token-1' });
+    await played.says({ op: 'welcome' });
+    Date.now = () => now() + 3_600_000;
+    await played.hears({ op: 'ping' });
+    await played.says({ op: 'pong', id: '$id', cursor: '01' });
+    await played.hears({ op: 'token', token: 'token-2' });
+    await played.says({ op: 'ok', id: '$id', token_expires_in: 3600 });
+    Date.now = () => now() + 2 * 3_600_000;
+    await played.hears({ op: 'ping' });
+    await played.hears({ op: 'token', token: 'token-3' });
+    await played.hello({ token: 'token-3' });
+    played.hung_up(0);
+  } finally {
+    Date.now = now;
+    played.client.close();
+  }
+});

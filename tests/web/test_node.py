@@ -14,7 +14,6 @@ from tests.web import needs
 pytestmark = pytest.mark.xdist_group("web")
 
 HERE = Path(__file__).parent
-WINDOW_S = "5"
 
 
 def run(file: str, **environment: str) -> None:
@@ -38,8 +37,7 @@ def test_its_rules_hold_for_whatever_happens() -> None:
 @pytest.fixture(scope="module")
 def potluck(tmp_path_factory: pytest.TempPathFactory) -> Generator[Potluck]:
     needs.node()
-    settings = {"POTLUCK_HEARTBEAT_S": "2", "POTLUCK_REPLAY_WINDOW_S": WINDOW_S}
-    running = Potluck(tmp_path_factory.mktemp("node") / "data", **QUICK, **settings)
+    running = Potluck(tmp_path_factory.mktemp("node") / "data", **QUICK, POTLUCK_HEARTBEAT_S="2")
     yield running
     running.interrupt()
 
@@ -47,4 +45,4 @@ def potluck(tmp_path_factory: pytest.TempPathFactory) -> Generator[Potluck]:
 def test_it_loses_nothing_on_a_real_server(potluck: Potluck) -> None:
     key = QUICK["POTLUCK_JWT_KEYS"].partition(":")[2]
 
-    run("client.test.mjs", POTLUCK_URL=potluck.url, POTLUCK_KEY=key, POTLUCK_WINDOW_S=WINDOW_S)
+    run("client.test.mjs", POTLUCK_URL=potluck.url, POTLUCK_KEY=key)
