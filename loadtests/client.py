@@ -1,184 +1,262 @@
-"""A client of the live contract: keeps a position per topic, applies what is new, and notices what is missing."""
+"""The client of the live contract on asyncio, for tests, demo and load tests alike.
+
+client = Client([url], only(token))
+client.add(Listener("home", print))
+client.add(Copy(f"post:{post}", fetch, apply))
+client.start()
+
+What it does and when is in loadtests/contract.py; this dials, sends, fetches, and tells the time.
+"""
 
 import asyncio
 import contextlib
-import time
-from collections.abc import Callable
+import random
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from typing import Any
 
 import msgspec
 from websockets.asyncio.client import ClientConnection, connect
-from websockets.exceptions import ConnectionClosed
+from websockets.exceptions import WebSocketException
+
+from loadtests.contract import WELCOME_S, Contract, Dial, Fetch, HangUp, Renew, Send
+from loadtests.listeners import Copy, Frame, Gone, Listener
 
 JSON = "potluck.v1.json"
 MSGPACK = "potluck.v1.msgpack"
+ANSWERED_WITHIN_S = 10.0
+GOODBYE_S = 1.0
+
+Token = Callable[[bool], Awaitable[str | None]]
+"""Gives an access token, a new one when asked with True; None when nobody is signed in any more. Raises OSError when
+none can be had now, and is asked again."""
 
 
-class Followed:
-    """A topic as the client knows it: its position, the newest state of each type, and what broke the contract."""
+def only(token: str) -> Token:
+    """A token that nobody renews: when it is not good any more, nobody is signed in."""
 
-    def __init__(self) -> None:
-        self.position = ""
-        self.state: dict[str, dict[str, Any]] = {}
-        self.events: list[dict[str, Any]] = []
-        self.resets = 0
-        self.duplicates = 0
-        self.gaps = 0
+    async def give(fresh: bool) -> str | None:  # a Token's
+        return None if fresh else token
+
+    return give
 
 
-class LiveClient:
-    """One socket. `await LiveClient.open(...)` says hello; frames are applied as they come."""
+class Client:
+    """Listens on any of several servers until stopped. `seed` is for its waits and its choice of a server."""
 
-    def __init__(self, socket: ClientConnection, subprotocol: str) -> None:
-        self.topics: dict[str, Followed] = {}
-        self.welcome: dict[str, Any] = {}
-        self.frames = 0
-        self.others: list[dict[str, Any]] = []
-        self.on_event: Callable[[dict[str, Any]], None] = lambda _: None
-        self._socket = socket
-        self._json = subprotocol == JSON
-        self._answers: dict[int, asyncio.Future[dict[str, Any]]] = {}
-        self._next_id = 0
-        self._asked: dict[str, str | None] = {}
+    def __init__(self, urls: Sequence[str], token: Token, *, subprotocol: str = JSON, seed: int = 0) -> None:
+        self._chance = random.Random(seed)
+        self.contract = Contract(self._chance)
+        self._urls = urls
+        self._token = token
+        self._subprotocol = subprotocol
+        self._calls: dict[int, asyncio.Task[None]] = {}
+        self._sockets: dict[int, ClientConnection] = {}
+        self._asking: dict[Copy | None, asyncio.Task[None]] = {}  # HTTP: for a copy, or for a token
+        self._tasks: set[asyncio.Task[None]] = set()  # all of these, and what is being sent or hung up
+        self._answers: dict[int, asyncio.Future[Frame]] = {}
         self._changed = asyncio.Event()
-        self._reading: asyncio.Task[None] | None = None
+        self._due = float("inf")
+        self._alarm: asyncio.TimerHandle | None = None
 
-    @classmethod
-    async def open(
-        cls,
-        url: str,
-        token: str,
-        topics: dict[str, str | None] | None = None,
-        subprotocol: str = JSON,
-        ticket: str | None = None,
-    ) -> "LiveClient":
-        """Connect to `url` (http://host:port), say hello and begin to read."""
-        address = url.replace("http", "ws", 1) + "/api/v1/ws"
-        socket = await connect(address, subprotocols=[subprotocol], max_size=None, compression=None, ping_interval=None)  # type: ignore[list-item] # a Subprotocol is a str
-        client = cls(socket, subprotocol)
-        client._asked = topics or {}
-        await client._send(
-            {"op": "hello", "token": token, "topics": topics or {}, "ticket": ticket, "client": "loadtests"}
-        )
-        client.welcome = client._decode(await socket.recv())
-        client._subscribed(client.welcome)
-        client._reading = asyncio.create_task(client._read())
-        return client
-
-    async def close(self) -> None:
-        """Hang up."""
-        await self._socket.close()
-        if self._reading is not None:
-            with contextlib.suppress(asyncio.CancelledError):
-                await self._reading
-
-    def cut(self) -> None:
-        """Lose the connection without a word."""
-        self._socket.transport.abort()
+    # Who listens.
 
     @property
-    def close_code(self) -> int | None:
-        """The code that the server closed with."""
-        return self._socket.close_code
+    def settled(self) -> bool:
+        """Whether everybody is told, and nothing is being fetched."""
+        return all(each.settled for each in self.contract.topics)
 
-    async def closed(self) -> int | None:
-        """Wait until the server closes; its code."""
-        await self._socket.wait_closed()
-        return self._socket.close_code
+    def add(self, listener: Listener) -> None:
+        """Tell a listener of its topic from now on; a copy is fetched now."""
+        self.contract.add(listener)
+        self._do()
 
-    async def ask(self, op: str, **fields: Any) -> dict[str, Any]:
-        """Send a command and wait for its answer."""
-        self._next_id += 1
-        self._answers[self._next_id] = answer = asyncio.get_running_loop().create_future()
-        await self._send({"op": op, "id": self._next_id, **fields})
-        return await asyncio.wait_for(answer, 10)
+    async def drop(self, listener: Listener) -> None:
+        """Tell it no more, be it in the middle of a fetch; ends when the server knows, or is gone."""
+        if isinstance(listener, Copy) and (fetching := self._asking.pop(listener, None)) is not None:
+            fetching.cancel()
+        request = self.contract.drop(listener)
+        if request is not None:
+            with contextlib.suppress(ConnectionError, TimeoutError):
+                await self._answer(request)
 
-    async def subscribe(self, topics: dict[str, str | None]) -> dict[str, Any]:
-        """Listen to more topics."""
-        return await self.ask("subscribe", topics=topics)
+    # The connection.
 
-    async def until(self, done: Callable[[], bool], timeout: float = 10.0) -> None:
-        """Wait until what was received makes `done()` true; TimeoutError otherwise."""
-        give_up = time.monotonic() + timeout
-        while not done():
-            self._changed.clear()
-            left = give_up - time.monotonic()
-            if left <= 0:
-                raise TimeoutError
-            with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._changed.wait(), left)
+    def start(self) -> None:
+        """Connect, and stay connected."""
+        self.contract.start(self._now())
+        self._do()
 
-    def counters(self, topic: str) -> dict[str, Any]:
-        """The newest state of a topic's counters."""
-        for kind, data in self.topics[topic].state.items():
-            if kind.endswith(".counters"):
-                return data
-        return {}
+    async def stop(self) -> None:
+        """Hang up for good."""
+        self.contract.stop()
+        self._do()
+        for task in self._asking.values():
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
 
-    async def _send(self, message: dict[str, Any]) -> None:
-        await self._socket.send(
-            msgspec.json.encode(message).decode() if self._json else msgspec.msgpack.encode(message)
-        )
+    def cut(self) -> None:
+        """Lose the connection without a word, for good."""
+        self.contract.offline()
+        self.contract.stop()
+        self._do()
 
-    def _decode(self, message: str | bytes) -> dict[str, Any]:
-        if self._json:
+    async def away(self, seconds: float) -> None:
+        """Be cut off without a word for a while; then connect at once."""
+        self.contract.offline()
+        self._do()
+        await asyncio.sleep(seconds)
+        self.contract.online(self._now())
+        self._do()
+
+    async def ask(self, op: str, topics: Any = None) -> Frame:
+        """Send a command, past all listeners; its answer. Raises ConnectionError and TimeoutError."""
+        request = self.contract.request(op, topics)
+        if request is None:
+            raise ConnectionError
+        return await self._answer(request)
+
+    async def until(self, done: Callable[[], bool], within: float = 10.0) -> None:
+        """Wait until what was heard makes `done()` true. Raises TimeoutError after `within` seconds."""
+        async with asyncio.timeout(within):
+            while not done():
+                self._changed.clear()
+                await self._changed.wait()
+
+    def hear(self, call: int, frame: Frame) -> None:
+        """Take a frame, as it came on a connection."""
+        self.contract.heard(call, frame, self._now())
+        if self._answers and (answer := self._answers.pop(frame.get("id", 0), None)) is not None and not answer.done():
+            answer.set_result(frame)
+
+    # What the contract wants done.
+
+    def _do(self) -> None:
+        for task in self.contract.todo():
+            match task:
+                case Send(call, message):
+                    if call in self._sockets:
+                        self._spawn(self._send(self._sockets[call], message))
+                case Dial(call, fresh):
+                    self._calls[call] = self._spawn(self._talk(call, fresh=fresh))
+                case HangUp(call, politely):
+                    self._hang_up(call, politely=politely)
+                case Fetch(copy):
+                    self._asking[copy] = self._spawn(self._fetch(copy))
+                case Renew():
+                    self._asking[None] = self._spawn(self._renew())
+        if self.contract.due != self._due:
+            self._set_alarm(self.contract.due)
+        self._changed.set()
+
+    def _spawn(self, doing: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
+        task = asyncio.create_task(doing)
+        self._tasks.add(task)
+        task.add_done_callback(self._done)
+        return task
+
+    def _done(self, task: asyncio.Task[None]) -> None:
+        self._tasks.discard(task)
+        if not task.cancelled() and (error := task.exception()) is not None:
+            task.get_loop().call_exception_handler({"message": "a client's listener failed", "exception": error})
+
+    async def _talk(self, call: int, *, fresh: bool) -> None:
+        url = self._chance.choice(self._urls).replace("http", "ws", 1) + "/api/v1/ws"
+        offered: Any = [self._subprotocol]
+        code = 1006
+        try:
+            token = await self._token(fresh)
+            if token is None:
+                self.contract.signed_out()
+                return
+            socket = await connect(
+                url, subprotocols=offered, compression=None, max_size=None, ping_interval=None, close_timeout=GOODBYE_S
+            )
+            self._sockets[call] = socket
+            try:
+                self.contract.opened(call, token, self._now())
+                self._do()
+                async for message in socket:
+                    self.hear(call, self._decode(message))
+                    self._do()
+            finally:
+                await socket.close()
+                code = socket.close_code or code
+        except (OSError, WebSocketException):
+            pass  # the code says why
+        finally:
+            self._sockets.pop(call, None)
+            if self._calls.pop(call, None) is not None:  # or else it was us who hung up
+                self.contract.lost(call, code, self._now())
+            if self.contract.status != "live":
+                self._give_up_waiting()
+            self._do()
+
+    def _hang_up(self, call: int, *, politely: bool) -> None:
+        socket, talking = self._sockets.pop(call, None), self._calls.pop(call, None)
+        if socket is not None and not politely:
+            socket.transport.abort()
+        if talking is not None:
+            talking.cancel()
+
+    async def _send(self, socket: ClientConnection, message: Frame) -> None:
+        with contextlib.suppress(OSError, WebSocketException):  # who reads from it will know
+            if self._subprotocol == JSON:
+                await socket.send(msgspec.json.encode(message).decode())
+            else:
+                await socket.send(msgspec.msgpack.encode(message))
+
+    def _decode(self, message: str | bytes) -> Frame:
+        if self._subprotocol == JSON:
             return msgspec.json.decode(message)
         return msgspec.msgpack.decode(message if isinstance(message, bytes) else message.encode())
 
-    async def _read(self) -> None:
-        with contextlib.suppress(ConnectionClosed):
-            async for message in self._socket:
-                self._take(self._decode(message))
-        self._changed.set()
-
-    def _take(self, frame: dict[str, Any]) -> None:
-        self.frames += 1
-        match frame["op"]:
-            case "event":
-                self._apply(frame)
-            case "cursor":
-                for followed in self.topics.values():
-                    followed.position = max(followed.position, frame["cursor"])
-            case "reset":
-                followed = self.topics[frame["topic"]]
-                followed.resets += 1
-                followed.position = frame["cursor"]
-            case _:
-                self._answered(frame)
-        self._changed.set()
-
-    def _answered(self, frame: dict[str, Any]) -> None:
-        if frame["op"] == "subscribed":
-            self._subscribed(frame)
-        answer = self._answers.pop(frame.get("id") or 0, None)
-        if answer is None or answer.done():
-            self.others.append(frame)
+    async def _fetch(self, copy: Copy) -> None:
+        try:
+            cursor = await copy.fetch()
+        except Gone:
+            self.contract.gone(copy)
+        except OSError:
+            self.contract.failed(copy, self._now())
         else:
-            answer.set_result(frame)
+            self.contract.fetched(copy, cursor)
+        self._asking.pop(copy, None)
+        self._do()
 
-    def _subscribed(self, frame: dict[str, Any]) -> None:
-        for topic, outcome in frame.get("topics", {}).items():
-            if outcome["outcome"] == "error":
-                continue
-            followed = self.topics.setdefault(topic, Followed())
-            if outcome["outcome"] == "reset":
-                followed.resets += 1
-                followed.position = outcome["cursor"]
-            elif outcome["outcome"] == "live":
-                followed.position = max(followed.position, outcome["cursor"])
-            else:
-                followed.position = followed.position or self._asked.get(topic) or ""
-
-    def _apply(self, frame: dict[str, Any]) -> None:
-        followed = self.topics[frame["topic"]]
-        if frame["id"] <= followed.position:
-            followed.duplicates += 1
-            return
-        if frame["prev"] is not None and frame["prev"] > followed.position:
-            followed.gaps += 1
-        followed.position = frame["id"]
-        if frame["type"].endswith((".counters", ".changed")):
-            followed.state[frame["type"]] = followed.state.get(frame["type"], {}) | frame["data"]
+    async def _renew(self) -> None:
+        try:
+            async with asyncio.timeout(WELCOME_S):
+                token = await self._token(True)
+        except OSError:
+            self.contract.not_renewed()
         else:
-            followed.events.append(frame)
-        self.on_event(frame)
+            self.contract.renewed(token)
+        self._asking.pop(None, None)
+        self._do()
+
+    # Answers and time.
+
+    async def _answer(self, request: int) -> Frame:
+        self._answers[request] = answer = asyncio.get_running_loop().create_future()
+        self._do()
+        return await asyncio.wait_for(answer, ANSWERED_WITHIN_S)
+
+    def _give_up_waiting(self) -> None:
+        for answer in self._answers.values():
+            if not answer.done():
+                answer.set_exception(ConnectionError())
+        self._answers.clear()
+
+    def _now(self) -> float:
+        return asyncio.get_running_loop().time()
+
+    def _set_alarm(self, due: float) -> None:
+        if self._alarm is not None:
+            self._alarm.cancel()
+        self._due, self._alarm = due, None
+        if due < float("inf"):
+            self._alarm = asyncio.get_running_loop().call_at(due, self._ring)
+
+    def _ring(self) -> None:
+        self._due = float("inf")  # it may ring a little early
+        self.contract.passed(self._now())
+        self._do()

@@ -20,8 +20,8 @@ import asyncpg
 import msgspec
 import uvloop
 
-from loadtests import crowd
-from loadtests.client import LiveClient
+from loadtests import crowd, listeners
+from loadtests.client import Client, only
 from loadtests.http import Connection, connect, flat_out, percentiles_ms, request
 from tests.journeys.running import Potluck
 
@@ -54,19 +54,21 @@ class Listener:
     def __init__(self) -> None:
         self.seen: dict[str, tuple[float, str]] = {}
         self._likes: dict[str, int] = {}
-        self._clients: list[LiveClient] = []
+        self._clients: list[Client] = []
 
     async def open(self, url: str, token: str) -> None:
         """Follow all posts."""
         for begin in range(0, POSTS, TOPICS_A_SOCKET):
-            numbers = range(begin, begin + TOPICS_A_SOCKET)
-            client = await LiveClient.open(url, token, {f"post:{crowd.post(number)}": None for number in numbers})
-            client.on_event = self._hear
+            client = Client([url], only(token))
+            for number in range(begin, begin + TOPICS_A_SOCKET):
+                client.add(listeners.Listener(f"post:{crowd.post(number)}", self._hear))
+            client.start()
             self._clients.append(client)
+            await client.until(lambda client=client: client.settled)
 
     async def close(self) -> None:
         """Hang up."""
-        await asyncio.gather(*(client.close() for client in self._clients))
+        await asyncio.gather(*(client.stop() for client in self._clients))
 
     def _hear(self, frame: dict[str, Any]) -> None:
         heard, topic, data = (time.time(), frame["at"]), frame["topic"], frame["data"]

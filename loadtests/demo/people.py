@@ -11,14 +11,15 @@ from uuid import uuid4
 
 import httpx
 
+from loadtests.client import Client
 from loadtests.demo.model import Friends, Row
-from loadtests.mirror import Mirror
+from loadtests.listeners import Copy, Listener
 
 PATIENCE_S = 20.0  # for a server process that was killed
 PASSWORD = "a candlestick for Valjean"  # noqa: S105 - of people who live for a minute
 
 
-class Refused(Exception):
+class Refused(OSError):
     """The server said no to what should have worked."""
 
 
@@ -54,30 +55,23 @@ class Person:
         # A pool of 64 connections for all would take more time to look through than the requests.
         self._http = httpx.AsyncClient(timeout=30, verify=trust, limits=httpx.Limits(max_connections=4))
         self._url = url
-        self._token = ""
-        self._mirror: Mirror | None = None
-
-    @property
-    def mirror(self) -> Mirror:
-        """Their socket."""
-        assert self._mirror is not None, "they have not registered"
-        return self._mirror
+        self._token = self._refresh_token = ""
+        self.client = Client([url], self._access, seed=len(name))
 
     async def register(self) -> None:
         """Sign up, and open the socket."""
         body = {"username": self.name, "email": f"{self.name}@example.org", "password": PASSWORD}
         signed_up = await self.ask("POST", "/auth/register", body)
-        self.id, self._token = signed_up["user"]["id"], signed_up["access_token"]
-        self._mirror = Mirror([self._url], self._token, seed=len(self.name))
-        self._mirror.follow("notifications", self._read_inbox, self._notified)
-        self._mirror.follow("home", _nothing, self._published)
-        self._mirror.follow(f"user:{self.id}", self._read_profile, self._changed)
-        self._mirror.start()
+        self.id = signed_up["user"]["id"]
+        self._token, self._refresh_token = signed_up["access_token"], signed_up["refresh_token"]
+        self.client.add(Copy("notifications", self._read_inbox, self._notified))
+        self.client.add(Listener("home", self._published))
+        self.client.add(Copy(f"user:{self.id}", self._read_profile, self._changed))
+        self.client.start()
 
     async def leave(self) -> None:
         """Hang up."""
-        if self._mirror is not None:
-            await self._mirror.stop()
+        await self.client.stop()
         await self._http.aclose()
 
     async def publish(self, number: int) -> None:
@@ -85,10 +79,15 @@ class Person:
         for i in range(number):
             content = f"Soup of the day {i + 1}, by {self.name}"
             self.posts.append((await self.ask("POST", "/posts", {"content": content}))["id"])
-        await self.mirror.listen({f"post:{post}": (self._post_reader(post), self._liked) for post in self.posts})
+        for post in self.posts:
+            self.client.add(Copy(f"post:{post}", self._post_reader(post), self._liked))
 
     async def ask(self, method: str, path: str, body: Any = None) -> Any:
         """A request under /api/v1, again while servers are gone or busy; the answer's body. Raises Refused."""
+        return (await self._ask(method, path, body))[0]
+
+    async def _ask(self, method: str, path: str, body: Any = None) -> tuple[Any, str]:
+        """The same, and the answer's cursor."""
         headers = {"Authorization": f"Bearer {self._token}"} if self._token else {}
         if method == "POST":
             headers["Idempotency-Key"] = uuid4().hex
@@ -103,7 +102,7 @@ class Person:
             else:
                 if answer.is_success:
                     self.acts += method != "GET"
-                    return answer.json() if answer.content else None
+                    return answer.json() if answer.content else None, answer.headers.get("Potluck-Cursor", "")
                 if answer.status_code not in {429, 503} or time.monotonic() > give_up:
                     raise Refused(f"{method} {path}: {answer.status_code} {answer.text}")
             await asyncio.sleep(0.05)
@@ -111,31 +110,42 @@ class Person:
     async def pages(self, path: str) -> Sequence[dict[str, Any]]:
         """Everything in a list."""
         found: list[dict[str, Any]] = []
-        cursor = ""
+        more = ""
         while True:
-            page = await self.ask("GET", f"{path}?limit=100{cursor}")
+            page = await self.ask("GET", f"{path}?limit=100{more}")
             found += page["items"]
             if page["next_cursor"] is None:
                 return found
-            cursor = f"&cursor={page['next_cursor']}"
+            more = f"&cursor={page['next_cursor']}"
 
     def groups(self, rows: Sequence[dict[str, Any]]) -> Counter[Row]:
         """Notifications, as the model has them."""
         numbers: dict[str | None, int] = {post: i for i, post in enumerate(self.posts)}
         return Counter(Row(row["type"], numbers.get(row["data"].get("post_id")), row["batch_count"]) for row in rows)
 
-    async def _read_inbox(self) -> None:
+    async def _access(self, fresh: bool) -> str:
+        if fresh:
+            tokens = await self.ask("POST", "/auth/refresh", {"refresh_token": self._refresh_token})
+            self._token, self._refresh_token = tokens["access_token"], tokens["refresh_token"]
+        return self._token
+
+    async def _read_inbox(self) -> str:
+        page, cursor = await self._ask("GET", "/notifications?limit=1")
         rows = await self.pages("/notifications")
-        page = await self.ask("GET", "/notifications?limit=1")
         self.rows = {row["id"]: row for row in rows}
         self.unread, self.version = page["unread"], page["version"]
+        return cursor
 
-    async def _read_profile(self) -> None:
-        self.counters = (await self.ask("GET", f"/users/{self.id}"))["counters"]
+    async def _read_profile(self) -> str:
+        profile, cursor = await self._ask("GET", f"/users/{self.id}")
+        self.counters = profile["counters"]
+        return cursor
 
-    def _post_reader(self, post: str) -> Callable[[], Awaitable[None]]:
-        async def read() -> None:
-            self.likes[post] = (await self.ask("GET", f"/posts/{post}"))["counters"]["likes"]
+    def _post_reader(self, post: str) -> Callable[[], Awaitable[str]]:
+        async def read() -> str:
+            read, cursor = await self._ask("GET", f"/posts/{post}")
+            self.likes[post] = read["counters"]["likes"]
+            return cursor
 
         return read
 
@@ -186,7 +196,3 @@ class Person:
 
     def _note_delay(self, at: str) -> None:
         self.delays_s.append(time.time() - datetime.fromisoformat(at).timestamp())
-
-
-async def _nothing() -> None:
-    """Home is told as it happens; nobody posted before there was anybody."""

@@ -101,7 +101,7 @@ async def _everybody(potluck: Potluck) -> AsyncGenerator[Sequence[Person]]:
     people = [Person(name, friends, potluck.url, trust) for name, friends in les_miserables().items()]
     try:
         await _each(people, Person.register)
-        await _until(lambda: all(person.mirror.settled for person in people), "open sockets")
+        await _until(lambda: all(person.client.settled for person in people), "open sockets")
         yield people
     finally:
         await _each(people, Person.leave)
@@ -150,7 +150,7 @@ async def _gather(people: Sequence[Person]) -> None:
 
     await _each(people, follow)
     await _each(people, lambda person: person.publish(number_of_posts(person.friends)))
-    await _until(lambda: all(person.mirror.settled for person in people), "their posts' topics")
+    await _until(lambda: all(person.client.settled for person in people), "their posts' topics")
 
 
 async def _like(people: Sequence[Person], in_the_middle: Callable[[], None]) -> None:
@@ -205,7 +205,7 @@ async def _settled(people: Sequence[Person], database: asyncpg.Connection) -> Fi
 
 
 def _report(people: Sequence[Person], findings: Findings, seconds: float) -> Report:
-    mirrors = [person.mirror for person in people]
+    sockets = [person.client.contract for person in people]
     return Report(
         people=len(people),
         follows=findings.follows,
@@ -213,9 +213,9 @@ def _report(people: Sequence[Person], findings: Findings, seconds: float) -> Rep
         events=sum(person.events for person in people),
         seconds=round(seconds, 1),
         latency_ms=percentiles_ms(list(chain.from_iterable(person.delays_s for person in people))),
-        reconnects=sum(len(mirror.closes) for mirror in mirrors),
-        resets=sum(mirror.resets + mirror.outcomes.count("reset") for mirror in mirrors),
-        gaps=sum(mirror.gaps for mirror in mirrors),
+        reconnects=sum(len(socket.closes) for socket in sockets),
+        resets=sum(socket.seen.resets for socket in sockets),
+        gaps=sum(socket.seen.gaps for socket in sockets),
         lost=len(findings.lost),
         duplicated=len(findings.duplicated),
         wrong=len(findings.wrong),

@@ -30,7 +30,10 @@ def _totals(people: Sequence[Person], shown: int) -> str:
     took = percentiles_ms(list(chain.from_iterable(person.delays_s for person in people)))
     latency = ", ".join(f"{name} {ms:.0f} ms" for name, ms in took.items())
     acts = sum(person.acts for person in people)
-    events, resets = sum(person.events for person in people), sum(person.mirror.resets for person in people)
+    events, resets = (
+        sum(person.events for person in people),
+        sum(person.client.contract.seen.resets for person in people),
+    )
     return (
         f"{shown} of {len(people)} people · {acts} acts · {events} events on their sockets, {resets} resets\n"
         f"from act to frame: {latency} · Ctrl-C ends"

@@ -7,7 +7,8 @@ from collections import deque
 from collections.abc import AsyncGenerator, Awaitable, Sequence
 from typing import Any
 
-from loadtests.scripted.ledger import UNFOLLOWED_S, Happened, Span
+from loadtests.listeners import Gone
+from loadtests.scripted.ledger import Happened
 from loadtests.scripted.line import Line, Refused, new_key
 from loadtests.scripted.measure import ACT, FRAME, LAG, STATE
 from loadtests.scripted.socket import Socket
@@ -140,8 +141,8 @@ class Person:
         await self._act("follow", "PUT", f"/users/{who.id}/follow")
         self._stage.follows[who.id, self.id] = True
         self.followed.add(who.id)
-        if self.socket is not None and "home" in self.socket.hearings:
-            self.socket.hearings["home"].sources[f"home:{who.id}"] = Span(time.monotonic())
+        if self.socket is not None:
+            self.socket.follow(who.id)
 
     async def unfollow(self, who: Someone) -> None:
         """Follow no more."""
@@ -149,10 +150,8 @@ class Person:
         await self._act("unfollow", "DELETE", f"/users/{who.id}/follow")
         self._stage.follows[who.id, self.id] = False
         self.followed.discard(who.id)
-        if self.socket is not None and "home" in self.socket.hearings:
-            span = self.socket.hearings["home"].sources.get(f"home:{who.id}")
-            if span is not None:
-                span.until = asked - UNFOLLOWED_S
+        if self.socket is not None:
+            self.socket.unfollow(who.id, asked)
 
     async def notifications(self) -> int:
         """Look at the inbox; how many are unread."""
@@ -169,11 +168,11 @@ class Person:
         if self.socket is not None:
             return
         begun, self._welcomed_before = self._begin(), False
-        self.socket = socket = Socket(self._stage.url, self._line.token, self._stage.ids, self._hear)
-        socket.followed = self.followed
-        socket.follow("notifications", self._read_inbox, self._notified)
-        socket.follow("home", _nothing, _ignore)
-        socket.on_welcome = lambda: self._welcomed(begun)
+        stage = self._stage
+        self.socket = socket = Socket(stage.url, self._line.access, stage.ids, self.followed, self._hear)
+        socket.copy("notifications", self._read_inbox, self._notified)
+        socket.listen("home", _accounted_for)
+        socket.contract.on_status = lambda: self._welcomed(begun) if socket.is_open else None
         socket.start()
         await self._in_time("connect", socket.begun("notifications"))
 
@@ -203,10 +202,17 @@ class Person:
         topic = post.topic
         self.counters[topic] = {}
 
-        async def read() -> None:
-            self.counters[topic] = (await self._line.ask("GET", f"/posts/{post.id}"))["counters"]
+        async def read() -> str | None:
+            try:
+                read, cursor = await self._line.read("GET", f"/posts/{post.id}")
+            except Refused as refused:
+                if refused.status == 404:
+                    raise Gone from None
+                raise
+            self.counters[topic] = read["counters"]
+            return cursor
 
-        await self.socket.listen({topic: (read, self._changed)})
+        self.socket.copy(topic, read, self._changed)
         if await self._in_time("open post", self.socket.begun(topic)):
             self._stage.measures.time(f"{ACT}open post", time.monotonic() - begun)
             self._stage.measures.count("acts")
@@ -216,7 +222,7 @@ class Person:
         """Look at something else."""
         self.counters.pop(topic, None)
         if self.socket is not None and topic in self.socket.topics:
-            await self.socket.drop(topic)
+            await self.socket.forget(topic)
 
     async def expect(self, kind: str, topic: str | None = None, within: float = 1.0) -> None:
         """Wait for an event of this type, and topic, from the last act on. The session ends when it does not come."""
@@ -251,7 +257,8 @@ class Person:
                     raise
                 await asyncio.sleep((refused.retry_after or 0.2) * self.chance.uniform(1, 1.5))
             else:
-                self.id, self._line.token = signed_up["user"]["id"], signed_up["access_token"]
+                self.id = signed_up["user"]["id"]
+                self._line.sign_in(signed_up)
                 return
 
     def hang_up(self) -> None:
@@ -331,14 +338,16 @@ class Person:
             self._away_since = None
         measures.count("acts")
 
-    async def _read_inbox(self) -> None:
-        page = first = await self._line.ask("GET", "/notifications?limit=100")
+    async def _read_inbox(self) -> str | None:
+        page, cursor = await self._line.read("GET", "/notifications?limit=100")
+        first = page
         rows: list[dict[str, Any]] = page["items"]
         while page["next_cursor"] is not None:
             page = await self._line.ask("GET", f"/notifications?limit=100&cursor={page['next_cursor']}")
             rows = rows + page["items"]
         self.rows = {row["id"]: row for row in rows}
         self.unread, self.version = first["unread"], first["version"]
+        return cursor
 
     def _notified(self, frame: dict[str, Any]) -> None:
         data = frame["data"]
@@ -366,9 +375,5 @@ def _is(about: Sequence[str], kind: str, topic: str | None) -> bool:
     return about[0] == kind and topic in {None, about[1]}
 
 
-async def _nothing() -> None:
-    """Home is told as it happens."""
-
-
-def _ignore(_: dict[str, Any]) -> None:
+def _accounted_for(_: dict[str, Any]) -> None:
     """It is accounted for as it comes, before it is applied."""

@@ -1,133 +1,143 @@
-"""A person's live socket: a Mirror that writes down every frame as it came, before it is applied."""
+"""A person's live socket: a client that writes down every event as it came, before it is applied."""
 
-import asyncio
-import contextlib
 import sys
 import time
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Set
 
-import msgspec
-from websockets.exceptions import ConnectionClosed
-
-from loadtests.mirror import Mirror
-from loadtests.scripted.ledger import Hearing, Span
+from loadtests.client import Client, Token
+from loadtests.listeners import Apply, Copy, Fetch, Frame, Listener
+from loadtests.scripted.ledger import UNFOLLOWED_S, Hearing, Span
 
 NAMED = {"comment.created": "comment", "post.published": "post"}
 """Events that are told one by one, and where in their data the id is that names them."""
 
 
-def name_of(frame: dict[str, Any]) -> str | None:
+def name_of(frame: Frame) -> str | None:
     """The event's own name; None of state and of notifications, which are checked by what they come to."""
     field = NAMED.get(frame["type"])
     return None if field is None else sys.intern(f"{frame['type']} {frame['data'][field]['id']}")
 
 
-class Socket(Mirror):
-    """Says what it heard, topic by topic; `ids` is shared by all sockets of a process."""
+class Socket(Client):
+    """Says what it heard, topic by topic. `ids` is shared by all sockets of a process, `followed` is whose posts home
+    tells, and `hear` is given every event."""
 
-    def __init__(self, url: str, token: str, ids: dict[str, str], hear: Callable[[dict[str, Any]], None]) -> None:
+    def __init__(
+        self, url: str, token: Token, ids: dict[str, str], followed: Set[str], hear: Callable[[Frame], None]
+    ) -> None:
         super().__init__([url], token)
-        self.hearings: dict[str, Hearing] = {}
-        self.ended: list[Hearing] = []
-        self.is_open = False
-        self.followed: set[str] = set()  # whose posts home tells
-        self.on_welcome: Callable[[], None] = lambda: None
-        self._ids = ids
-        self._hear = hear
-        self._changed = asyncio.Event()
+        self.topics: dict[str, Accounted] = {}
+        self.hearings: list[Hearing] = []
+        self.ids = ids
+        self.followed = followed
+        self.on_event = hear
 
-    async def begun(self, topic: str, within: float = 10.0) -> None:
-        """Wait until the server has answered for a topic and its page is read."""
-        async with asyncio.timeout(within):
-            while topic not in self.hearings or self.topics[topic].stale:
-                self._changed.clear()
-                with contextlib.suppress(TimeoutError):  # reading a page makes no noise
-                    await asyncio.wait_for(self._changed.wait(), 0.02)
+    @property
+    def is_open(self) -> bool:
+        """Whether there is a connection that was welcomed."""
+        return self.contract.status == "live"
 
-    async def away(self, seconds: float) -> None:
-        """Be cut off for a while."""
-        self.is_open = False
-        await super().away(seconds)
+    def listen(self, topic: str, apply: Apply) -> None:
+        """Hear of a topic from now on."""
+        self._begin(Accounted(topic, apply))
 
-    async def opened(self, within: float = 10.0) -> None:
-        """Wait for a welcome."""
-        async with asyncio.timeout(within):
-            while not self.is_open:
-                self._changed.clear()
-                await self._changed.wait()
+    def copy(self, topic: str, fetch: Fetch, apply: Apply) -> None:
+        """Keep a copy of a topic."""
+        self._begin(AccountedCopy(topic, fetch, apply))
 
-    async def drop(self, topic: str) -> None:
+    async def begun(self, topic: str) -> None:
+        """Wait until the server has answered for a topic and its page is read. Raises TimeoutError."""
+        await self.until(lambda: self.topics[topic].settled)
+
+    async def opened(self) -> None:
+        """Wait for a welcome. Raises TimeoutError."""
+        await self.until(lambda: self.is_open)
+
+    async def forget(self, topic: str) -> None:
         """Listen to it no more."""
-        copied = self.topics.pop(topic)
-        if copied.fetching is not None:
-            copied.fetching.cancel()
-        if topic in self.hearings:
-            self._end(topic, copied.position)
-        if self._socket is not None:
-            with contextlib.suppress(ConnectionClosed):
-                command = {"op": "unsubscribe", "id": 1, "topics": [topic]}
-                await self._socket.send(msgspec.json.encode(command).decode())
+        listener = self.topics.pop(topic)
+        listener.close()
+        await self.drop(listener)
 
     async def stop(self) -> None:
         """Hang up for good, and close the accounts."""
-        self.is_open = False
-        for topic in list(self.hearings):
-            self._end(topic, self.topics[topic].position)
+        for listener in self.topics.values():
+            listener.close()
         await super().stop()
+
+    def follow(self, author: str) -> None:
+        """From now on home has to tell of somebody's posts."""
+        if (home := self._home()) is not None:
+            home.sources[f"home:{author}"] = Span(time.monotonic())
+
+    def unfollow(self, author: str, asked: float) -> None:
+        """It has not any more."""
+        if (home := self._home()) is not None and (span := home.sources.get(f"home:{author}")) is not None:
+            span.until = asked - UNFOLLOWED_S
 
     def all_hearings(self) -> list[Hearing]:
         """Those that ended and those that go on."""
-        for topic, hearing in self.hearings.items():
-            hearing.position = self.topics[topic].position or ""
-        return [*self.ended, *self.hearings.values()]
+        for listener in self.topics.values():
+            listener.note_position()
+        return self.hearings
 
-    def _end(self, topic: str, position: str | None) -> None:
-        hearing = self.hearings.pop(topic)
-        hearing.ended, hearing.position = True, position or ""
-        self.ended.append(hearing)
+    def _home(self) -> Hearing | None:
+        return self.topics["home"].hearing if "home" in self.topics else None
 
-    async def _converse(self, socket: Any) -> None:
-        try:
-            await super()._converse(socket)
-        finally:
-            self.is_open = False
+    def _begin(self, listener: "Accounted") -> None:
+        listener.socket = self
+        self.topics[listener.topic] = listener
+        self.add(listener)
 
-    def _take(self, frame: dict[str, Any]) -> None:
-        topics = frame.get("topics")
-        if isinstance(topics, dict):
-            frame["topics"] = {topic: outcome for topic, outcome in topics.items() if topic in self.topics}  # pyright: ignore[reportUnknownVariableType] - JSON
-        elif "topic" in frame and frame["topic"] not in self.topics:
-            return  # it was dropped, and this was on its way
-        super()._take(frame)
-        match frame["op"]:
-            case "welcome":
-                self.is_open = True
-                self.on_welcome()
-            case "removed":
-                self._end(frame["topic"], self.topics[frame["topic"]].position)
-            case _:
-                pass
-        self._changed.set()
 
-    def _begun(self, topic: str, outcome: dict[str, Any]) -> None:
-        if outcome["outcome"] != "error" and topic not in self.hearings:
-            sources = [f"home:{author}" for author in self.followed] if topic == "home" else [topic]
-            self.hearings[topic] = Hearing({source: Span(time.monotonic()) for source in sources}, "")
-        super()._begun(topic, outcome)
+class Accounted(Listener):
+    """Keeps the account of what it was told."""
 
-    def _begin_anew(self, topic: str, cursor: str) -> None:
-        position = self.topics[topic].position
-        if position is not None and topic in self.hearings:
-            self.hearings[topic].reset(cursor, position)
-        super()._begin_anew(topic, cursor)
+    socket: Socket
+    hearing: Hearing | None = None  # from the first answer on
+    _asked = _known = ""  # the last answer begins behind the first; up to the second another connection told it
 
-    def _event(self, frame: dict[str, Any]) -> None:
-        topic, what = frame["topic"], name_of(frame)
-        hearing = self.hearings.get(topic)
-        if hearing is not None:
-            hearing.take(frame["id"], frame["prev"], what, self.topics[topic].position or "")
+    def answered(self, asked: str, outcome: Frame) -> None:
+        """Whatever was told before is known."""
+        if self.hearing is None:
+            sources = [f"home:{author}" for author in self.socket.followed] if self.topic == "home" else [self.topic]
+            self.hearing = Hearing({source: Span(time.monotonic()) for source in sources}, "")
+            self.socket.hearings.append(self.hearing)
+        self._asked, self._known = asked, self.cursor or ""
+        super().answered(asked, outcome)
+
+    def event(self, frame: Frame) -> None:
+        """Written down as it came, unless we asked for it a second time."""
+        if self.hearing is not None and not self.waiting and not self._asked < frame["id"] <= self._known:
+            what = name_of(frame)
+            self.hearing.take(frame["id"], frame["prev"], what, self.cursor or "")
             if what is not None:
-                self._ids.setdefault(what, frame["id"])
-        super()._event(frame)
-        self._hear(frame)
+                self.socket.ids.setdefault(what, frame["id"])
+        super().event(frame)
+        self.socket.on_event(frame)
+
+    def reset(self, cursor: str) -> None:
+        """What is skipped was not due."""
+        if self.hearing is not None and self.cursor is not None:
+            self.hearing.reset(cursor, self.cursor)
+        super().reset(cursor)
+
+    def end(self, code: str) -> None:
+        """What comes later is not due."""
+        self.close()
+        super().end(code)
+
+    def close(self) -> None:
+        """Nothing is due any more; what was is up to here."""
+        if self.hearing is not None and not self.hearing.ended:
+            self.note_position()
+            self.hearing.ended = True
+
+    def note_position(self) -> None:
+        """It was told up to here."""
+        if self.hearing is not None and not self.hearing.ended:
+            self.hearing.position = self.cursor or ""
+
+
+class AccountedCopy(Accounted, Copy):
+    """The same of a copy."""

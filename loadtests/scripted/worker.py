@@ -227,6 +227,7 @@ class _Worker:
             await asyncio.sleep(0.2)
         await asyncio.sleep(0.3)
         sockets = [socket for _, _, person in self._people for socket in person.sockets]
+        all_seen = [socket.contract.seen for socket in sockets]
         stage = self._stage
         acts = Counter[Row]()
         for (author, post), number in stage.comments.items():
@@ -243,9 +244,9 @@ class _Worker:
             inboxes={each.id: _inbox(each) for _, _, each in self._people if each.socket is not None},
             wrong=wrong,
             totals={
-                "resets": sum(socket.resets + socket.outcomes.count("reset") for socket in sockets),
-                "reconnects": sum(max(len(socket.closes), 0) for socket in sockets),
-                "gaps": sum(socket.gaps for socket in sockets),
+                "resets": sum(seen.resets for seen in all_seen),
+                "reconnects": sum(len(socket.contract.closes) for socket in sockets),
+                "gaps": sum(seen.gaps for seen in all_seen),
             },
         )
 

@@ -7,7 +7,7 @@ import asyncio
 import os
 import random
 import time
-from collections.abc import AsyncGenerator, Callable, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from itertools import pairwise
 from pathlib import Path
@@ -18,7 +18,8 @@ import httpx
 import msgspec
 import redis
 
-from loadtests.mirror import Mirror
+from loadtests.client import Client
+from loadtests.listeners import Copy, Frame
 from tests.journeys.community import Member, members
 from tests.journeys.running import Potluck
 
@@ -51,11 +52,11 @@ class Observed(msgspec.Struct, frozen=True):
     true_after_s: float | None  # from the last write until all copies were true
 
 
-class Watcher(Mirror):
-    """A mirror with a copy of the posts, which remembers all that it was sent, and when."""
+class Watcher(Client):
+    """A client with a copy of the posts, which remembers all that it was sent, and when."""
 
     def __init__(self, urls: Sequence[str], member: Member, posts: Sequence[str], seed: int) -> None:
-        super().__init__(urls, member.token, seed=seed)
+        super().__init__(urls, member.access, seed=seed)
         self.sent: list[dict[str, Any]] = []
         self.heard_at: list[float] = []  # of news
         self.changed_at = 0.0
@@ -66,7 +67,7 @@ class Watcher(Mirror):
         self._told: dict[str, set[str]] = {post: set() for post in posts}
         self._since_fetched: dict[str, set[str]] = {post: set() for post in posts}
         for post in posts:
-            self.follow(f"post:{post}", self._fetcher(post), self._applier(post))
+            self.add(Copy(f"post:{post}", self._fetcher(post), self._applier(post)))
 
     @property
     def copy(self) -> dict[str, Post]:
@@ -76,36 +77,46 @@ class Watcher(Mirror):
             for post, counts in self._counts.items()
         }
 
-    def _take(self, frame: dict[str, Any]) -> None:
+    @property
+    def outcomes(self) -> list[str]:
+        """What became of each topic that was asked for, in order."""
+        answers = [frame["topics"] for frame in self.sent if frame["op"] in {"welcome", "subscribed"}]
+        return [outcome["outcome"] for topics in answers for outcome in topics.values()]
+
+    def hear(self, call: int, frame: Frame) -> None:
+        """Remember it first."""
         self.sent.append(frame)
         if frame["op"] == "event":
             self.heard_at.append(time.monotonic())
-        super()._take(frame)
+        super().hear(call, frame)
 
-    def _fetcher(self, post: str) -> Callable[[], Any]:
-        async def fetch() -> None:
-            counters = (await self._read(f"/posts/{post}"))["counters"]
+    def _fetcher(self, post: str) -> Callable[[], Awaitable[str]]:
+        async def fetch() -> str:
+            read, cursor = await self._read(f"/posts/{post}")
+            counters = read["counters"]
             told: set[str] = set()
-            cursor = ""
+            more = ""
             while True:
-                page = await self._read(f"/posts/{post}/comments?limit=100{cursor and f'&cursor={cursor}'}")
+                page, at = await self._read(f"/posts/{post}/comments?limit=100{more and f'&cursor={more}'}")
                 told.update(comment["id"] for comment in page["items"])
-                cursor = page["next_cursor"]
-                if not cursor:
+                cursor, more = min(cursor, at), page["next_cursor"]
+                if not more:
                     break
             self._counts[post], self._told[post], self._since_fetched[post] = counters, told, set()
             self.changed_at = time.monotonic()
+            return cursor
 
         return fetch
 
-    async def _read(self, path: str) -> Any:
+    async def _read(self, path: str) -> tuple[Any, str]:
+        """What HTTP says, and at which cursor."""
         try:
             answer = await self._member.ask("GET", path)
         except httpx.HTTPError as trouble:
             raise OSError from trouble
         if answer.status_code != 200:
             raise OSError(answer.status_code)
-        return answer.json()
+        return answer.json(), answer.headers["Potluck-Cursor"]
 
     def _applier(self, post: str) -> Callable[[dict[str, Any]], None]:
         def apply(frame: dict[str, Any]) -> None:
@@ -247,8 +258,8 @@ class Scene:
             failed=self.failed,
             lost=wrong + len(self._commented - {str(row["id"]) for row in comments}),
             duplicated=twice + sum(watcher.applied_twice for watcher in self.watchers),
-            resets=sum(watcher.resets + watcher.outcomes.count("reset") for watcher in self.watchers),
-            gaps=sum(watcher.gaps for watcher in self.watchers),
+            resets=sum(watcher.contract.seen.resets for watcher in self.watchers),
+            gaps=sum(watcher.contract.seen.gaps for watcher in self.watchers),
             silence_s=round(max(self._silence(watcher) for watcher in self.watchers), 2),
             true_after_s=round(max(0.0, self._true_at() - self._ended_at), 2) if true else None,
         )
@@ -286,7 +297,7 @@ async def people_of(serving: Sequence[Potluck]) -> AsyncGenerator[list[Member]]:
 def signed_in(member: Member, http: httpx.AsyncClient) -> Member:
     """The same member with another client."""
     tokens = {"access_token": member.token, "refresh_token": member.refresh_token}
-    return Member(member.url, http, {"user": {"id": member.id}, **tokens})
+    return Member(member.url, http, {"user": {"id": member.id, "username": member.name}, **tokens})
 
 
 @asynccontextmanager
@@ -298,7 +309,7 @@ async def scene(*serving: Potluck) -> AsyncGenerator[Scene]:
         try:
             for watcher in made.watchers:
                 watcher.start()
-            await until(lambda: all(w.outcomes and w.settled for w in made.watchers), "watchers are live")
+            await until(lambda: all(watcher.settled for watcher in made.watchers), "watchers are live")
             yield made
         finally:
             await asyncio.gather(*(watcher.stop() for watcher in made.watchers))

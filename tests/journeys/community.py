@@ -2,7 +2,7 @@
 
 import asyncio
 import base64
-from collections.abc import AsyncGenerator, Generator
+from collections.abc import AsyncGenerator, Callable, Generator
 from contextlib import asynccontextmanager, contextmanager
 from itertools import count
 from pathlib import Path
@@ -11,7 +11,8 @@ from typing import Any
 import httpx
 import msgspec
 
-from loadtests.client import JSON, LiveClient
+from loadtests.client import JSON, Client, only
+from loadtests.listeners import Frame, Listener
 from tests.journeys.running import Potluck
 
 QUICK = {
@@ -49,6 +50,7 @@ class Member:
         self.url = url
         self.http = http
         self.id: str = signed_in["user"]["id"]
+        self.name: str = signed_in["user"]["username"]
         self.token: str = signed_in["access_token"]
         self.refresh_token: str = signed_in["refresh_token"]
         self._headers = {"Authorization": f"Bearer {self.token}"}
@@ -66,9 +68,105 @@ class Member:
         assert answer.is_success, answer.text
         return answer.json() if answer.content else None
 
-    async def live(self, topics: dict[str, str | None], url: str = "", subprotocol: str = JSON) -> LiveClient:
+    async def live(self, topics: dict[str, str | None], url: str = "", subprotocol: str = JSON) -> "Live":
         """Open a socket, here or on another process."""
-        return await LiveClient.open(url or self.url, self.token, topics, subprotocol)
+        return await Live.open(url or self.url, self.token, topics, subprotocol)
+
+    async def access(self, fresh: bool) -> str | None:
+        """The token, or that of a new session; None when there is none to be had."""
+        if fresh:
+            body = {"username": self.name, "password": PASSWORD}
+            try:
+                answer = await self.http.post(f"{self.url}/api/v1/auth/login", json=body)
+            except httpx.HTTPError as trouble:
+                raise OSError from trouble
+            if answer.status_code == 401:
+                return None
+            if not answer.is_success:
+                raise OSError(answer.status_code)
+            self.token = answer.json()["access_token"]
+        return self.token
+
+
+class Heard(Listener):
+    """A topic as a test looks at it: its events one by one, and the newest state of each type."""
+
+    def __init__(self, topic: str, cursor: str | None) -> None:
+        super().__init__(topic, self._keep, cursor)
+        self.events: list[Frame] = []
+        self.state: dict[str, Frame] = {}
+        self.on_event: Callable[[Frame], None] = lambda _: None
+
+    def _keep(self, frame: Frame) -> None:
+        if frame["type"].endswith((".counters", ".changed")):
+            self.state[frame["type"]] = self.state.get(frame["type"], {}) | frame["data"]
+        else:
+            self.events.append(frame)
+        self.on_event(frame)
+
+
+class Refused(Exception):
+    """The server hung up instead of a welcome."""
+
+    def __init__(self, code: int) -> None:
+        super().__init__(code)
+        self.code = code
+
+
+class Live(Client):
+    """A socket of a member, who stops when the token is not good any more, and what each topic told."""
+
+    topics: dict[str, Heard]
+
+    @classmethod
+    async def open(
+        cls,
+        url: str,
+        token: str,
+        topics: dict[str, str | None],
+        subprotocol: str = JSON,
+        ticket: str | None = None,
+    ) -> "Live":
+        """Be welcomed, listening to these from behind these cursors. Raises Refused."""
+        live = cls([url], only(token), subprotocol=subprotocol)
+        live.topics = {}
+        live.contract.ticket = ticket
+        live._listen(topics)
+        live.start()
+        await live.until(lambda: bool(live.contract.welcome or live.contract.closes))
+        if not live.contract.welcome:
+            await live.stop()
+            raise Refused(live.contract.closes[0])
+        return live
+
+    @property
+    def welcome(self) -> Frame:
+        """The last one."""
+        return self.contract.welcome
+
+    async def closed(self) -> int:
+        """Wait until the server hangs up; its code."""
+        await self.until(lambda: bool(self.contract.closes))
+        return self.contract.closes[0]
+
+    async def subscribe(self, topics: dict[str, str | None]) -> None:
+        """Listen to more topics, or to some anew; `removed` is the error when one may not be listened to."""
+        self._listen(topics)
+        await self.until(lambda: all(self.topics[topic].settled for topic in topics))
+
+    async def unsubscribe(self, topic: str) -> None:
+        """Listen to it no more."""
+        await self.drop(self.topics.pop(topic))
+
+    def counters(self, topic: str) -> Frame:
+        """The newest state of a topic's counters."""
+        none: Frame = {}
+        return next((data for kind, data in self.topics[topic].state.items() if kind.endswith(".counters")), none)
+
+    def _listen(self, topics: dict[str, str | None]) -> None:
+        for topic, cursor in topics.items():
+            self.topics[topic] = heard = Heard(topic, cursor)
+            self.add(heard)
 
 
 @asynccontextmanager

@@ -317,4 +317,4 @@ async def test_a_client_that_never_reads_is_closed_and_nobody_else_waits(potluck
     await quick.until(lambda: len(quick.topics[topic].events) == edits)
     slow.transport.resume_reading()
     assert await code_of(slow) == 4101
-    await quick.close()
+    await quick.stop()

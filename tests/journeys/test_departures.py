@@ -6,8 +6,7 @@ from collections.abc import AsyncGenerator, Generator
 import httpx
 import pytest
 
-from loadtests.client import LiveClient
-from tests.journeys.community import PASSWORD, Member, members, two_processes
+from tests.journeys.community import PASSWORD, Live, Member, Refused, members, two_processes
 from tests.journeys.running import Potluck
 
 pytestmark = pytest.mark.xdist_group("departures")
@@ -27,14 +26,10 @@ async def people(both: Both) -> AsyncGenerator[list[Member]]:
         yield found
 
 
-async def removed(live: LiveClient, *topics: str) -> dict[str, str]:
+async def removed(live: Live, *topics: str) -> dict[str, str]:
     """The codes of what was removed, once all of these were; within the second that is promised."""
-
-    def codes() -> dict[str, str]:
-        return {frame["topic"]: frame["code"] for frame in live.others if frame["op"] == "removed"}
-
-    await live.until(lambda: set(topics) <= set(codes()), timeout=1.0)
-    return codes()
+    await live.until(lambda: all(live.topics[topic].removed for topic in topics), within=1.0)
+    return {topic: heard.removed for topic, heard in live.topics.items() if heard.removed is not None}
 
 
 async def test_sockets_of_a_deleted_account_close_on_every_process_and_its_tokens_are_dead(
@@ -56,11 +51,11 @@ async def test_sockets_of_a_deleted_account_close_on_every_process_and_its_token
     assert login.status_code == 401
 
 
-async def dial(potluck: Potluck, member: Member) -> int | None:
+async def dial(potluck: Potluck, member: Member) -> int:
     """Say hello with a token; the code that it is refused with."""
-    with pytest.raises(Exception) as refused:  # noqa: PT011 # whatever the library raises, the code counts
+    with pytest.raises(Refused) as refused:
         await member.live({}, url=potluck.url)
-    return refused.value.rcvd.code  # type: ignore[attr-defined] # ConnectionClosed has it
+    return refused.value.code
 
 
 async def test_who_watches_the_account_or_its_posts_is_told_that_they_are_gone(people: list[Member]) -> None:
@@ -77,9 +72,9 @@ async def test_who_watches_the_account_or_its_posts_is_told_that_they_are_gone(p
         assert [event["type"] for event in each.topics[user].events][-1:] == ["user.deleted"]
         assert [event["type"] for event in each.topics[topic].events] == ["post.deleted"]
         assert each.topics[user].events[-1]["data"] == {"user_id": ada.id}
-        again = await each.subscribe({user: None, topic: None})
-        assert {outcome["code"] for outcome in again["topics"].values()} == {"not_found"}
-        await each.close()
+        await each.subscribe({user: None, topic: None})
+        assert {each.topics[name].removed for name in (user, topic)} == {"not_found"}
+        await each.stop()
 
 
 async def test_on_others_posts_likes_and_comments_go_and_followers_too(people: list[Member]) -> None:
@@ -101,16 +96,16 @@ async def test_on_others_posts_likes_and_comments_go_and_followers_too(people: l
     await watching.until(lambda: watching.counters(topic).get("likes") == 1)
     await watching.until(lambda: watching.counters(topic).get("comments") == 1)
     await watching.until(lambda: watching.counters(profile).get("followers") == 1)
-    assert watching.topics[topic].gaps == watching.topics[profile].gaps == 0
+    assert watching.topics[topic].seen.gaps == watching.topics[profile].seen.gaps == 0
     seen = await carol.do("GET", path)
     assert (seen["counters"]["likes"], seen["counters"]["comments"]) == (1, 1)
     left = await carol.do("GET", f"{path}/comments")
     assert [(each["id"], each["reply_count"]) for each in left["items"]] == [(of_carol["id"], 0)]
     assert (await carol.do("GET", f"/users/{bob.id}"))["counters"]["followers"] == 1
-    await watching.close()
+    await watching.stop()
 
 
-def gone(live: LiveClient, topic: str) -> set[str]:
+def gone(live: Live, topic: str) -> set[str]:
     deleted = [event["data"]["ids"] for event in live.topics[topic].events if event["type"] == "comment.deleted"]
     return {each for ids in deleted for each in ids}
 

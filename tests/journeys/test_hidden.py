@@ -6,8 +6,7 @@ from typing import Any
 
 import pytest
 
-from loadtests.client import LiveClient
-from tests.journeys.community import Member, members, two_processes
+from tests.journeys.community import Live, Member, members, two_processes
 from tests.journeys.running import Potluck
 
 pytestmark = pytest.mark.xdist_group("access")
@@ -35,23 +34,23 @@ async def say(member: Member, post: str, content: str) -> str:
     return (await member.do("POST", f"/posts/{post}/comments", {"content": content}))["id"]
 
 
-def heard(live: LiveClient, topic: str) -> list[str]:
+def heard(live: Live, topic: str) -> list[str]:
     events = live.topics[topic].events
     return [event["data"]["comment"]["content"] for event in events if event["type"] == "comment.created"]
 
 
-def resets(live: LiveClient) -> dict[str, int]:
-    return {topic: followed.resets for topic, followed in live.topics.items()}
+def resets(live: Live) -> dict[str, int]:
+    return {topic: followed.seen.resets for topic, followed in live.topics.items()}
 
 
-async def hears_only_carol(live: LiveClient, post: str, ada: Member, carol: Member) -> None:
+async def hears_only_carol(live: Live, post: str, ada: Member, carol: Member) -> None:
     """Ada says something, then Carol: what Carol said is heard, and before it nothing."""
     before = len(heard(live, f"post:{post}"))
     await say(ada, post, "not for you")
     await say(carol, post, "for everybody")
     await live.until(lambda: len(heard(live, f"post:{post}")) > before)
     assert heard(live, f"post:{post}")[before:] == ["for everybody"]
-    assert live.topics[f"post:{post}"].gaps == 0
+    assert live.topics[f"post:{post}"].seen.gaps == 0
 
 
 @pytest.mark.parametrize("blocks_first", [True, False])
@@ -61,12 +60,12 @@ async def test_a_block_while_no_post_is_listened_to_counts_for_the_next_one(
     ada, bob, carol = people
     post = await posted(carol)
     live = await bob.live({f"post:{post}": None, "home": None})
-    await live.ask("unsubscribe", topics=[f"post:{post}"])
+    await live.unsubscribe(f"post:{post}")
     blocker, blocked = (ada, bob) if blocks_first else (bob, ada)
     await blocker.do("PUT", f"/users/{blocked.id}/block")
     await live.subscribe({f"post:{post}": None})
     await hears_only_carol(live, post, ada, carol)
-    await live.close()
+    await live.stop()
 
 
 async def test_an_unblock_while_no_post_is_listened_to_counts_for_the_next_one(people: list[Member]) -> None:
@@ -74,12 +73,12 @@ async def test_an_unblock_while_no_post_is_listened_to_counts_for_the_next_one(p
     post = await posted(carol)
     await bob.do("PUT", f"/users/{ada.id}/block")
     live = await bob.live({f"post:{post}": None})
-    await live.ask("unsubscribe", topics=[f"post:{post}"])
+    await live.unsubscribe(f"post:{post}")
     await bob.do("DELETE", f"/users/{ada.id}/block")
     await live.subscribe({f"post:{post}": None})
     await say(ada, post, "hello again")
     await live.until(lambda: heard(live, f"post:{post}") == ["hello again"])
-    await live.close()
+    await live.stop()
 
 
 async def test_no_ticket_outlives_a_block(people: list[Member], both: Both) -> None:
@@ -91,19 +90,19 @@ async def test_no_ticket_outlives_a_block(people: list[Member], both: Both) -> N
 
     async def collect() -> None:
         while True:
-            answer = await live.subscribe({})
-            tickets.append((answer["ticket"], live.topics[topic].position))
+            answer = await live.ask("subscribe", {})
+            tickets.append((answer["ticket"], live.topics[topic].cursor))
 
     collecting = asyncio.create_task(collect())
     await ada.do("PUT", f"/users/{bob.id}/block")
-    await live.until(lambda: any(frame["op"] == "removed" for frame in live.others))
+    await live.until(lambda: live.topics[f"user:{ada.id}"].removed is not None)
     await asyncio.sleep(0.1)
     collecting.cancel()
-    for ticket, position in tickets[-5:] + tickets[: len(tickets) // 2 : 10]:
-        again = await LiveClient.open(both[0].url, bob.token, {topic: position or None}, ticket=ticket)
+    for ticket, cursor in tickets[-5:] + tickets[: len(tickets) // 2 : 10]:
+        again = await Live.open(both[0].url, bob.token, {topic: cursor}, ticket=ticket)
         await hears_only_carol(again, post, ada, carol)
         again.cut()
-    await live.close()
+    await live.stop()
 
 
 async def test_a_block_while_topics_are_subscribed_is_never_lost(people: list[Member]) -> None:
@@ -111,7 +110,7 @@ async def test_a_block_while_topics_are_subscribed_is_never_lost(people: list[Me
     posts = [await posted(carol) for _ in range(2)]
     live = await bob.live({f"post:{posts[0]}": None})
     for _ in range(5):
-        asking = [asyncio.create_task(live.subscribe({f"post:{posts[1]}": None})) for _ in range(20)]
+        asking = [asyncio.create_task(live.ask("subscribe", {f"post:{posts[1]}": None})) for _ in range(20)]
         await asyncio.gather(ada.do("PUT", f"/users/{bob.id}/block"), *asking)
         await hears_only_carol(live, posts[0], ada, carol)
         await ada.do("DELETE", f"/users/{bob.id}/block")
@@ -129,8 +128,8 @@ async def test_what_follows_something_withheld_is_no_gap_after_access_was_asked_
     await asyncio.sleep(0.2)
     await say(carol, post, "second")
     await live.until(lambda: heard(live, f"post:{post}") == ["first", "second"])
-    assert live.topics[f"post:{post}"].gaps == 0
-    await live.close()
+    assert live.topics[f"post:{post}"].seen.gaps == 0
+    await live.stop()
 
 
 async def test_a_block_has_whoever_listens_begin_anew_where_the_other_has_spoken_and_nowhere_else(
@@ -145,7 +144,7 @@ async def test_a_block_has_whoever_listens_begin_anew_where_the_other_has_spoken
         await ada.do(method, f"/users/{bob.id}/block")
         await live.until(lambda before=before: resets(live)[f"post:{spoken}"] == before + 1)
     assert resets(live) == {f"post:{spoken}": 2, f"post:{silent}": 0}
-    await live.close()
+    await live.stop()
 
 
 async def test_whoever_comes_back_after_a_block_begins_anew_where_the_other_has_spoken(
@@ -156,15 +155,15 @@ async def test_whoever_comes_back_after_a_block_begins_anew_where_the_other_has_
     await say(ada, spoken, "I was here")
     topics = {f"post:{spoken}", f"post:{silent}"}
     live = await bob.live(dict.fromkeys(topics))
-    cursors, ticket = {topic: live.topics[topic].position for topic in topics}, live.welcome["ticket"]
+    cursors, ticket = {topic: live.topics[topic].cursor for topic in topics}, live.welcome["ticket"]
     live.cut()
     await ada.do("PUT", f"/users/{bob.id}/block")
     await say(carol, spoken, "goodbye")
     await asyncio.sleep(0.3)
-    again = await LiveClient.open(both[1].url, bob.token, dict(cursors), ticket=ticket)
+    again = await Live.open(both[1].url, bob.token, dict(cursors), ticket=ticket)
     outcomes = {topic: outcome["outcome"] for topic, outcome in again.welcome["topics"].items()}
     assert outcomes == {f"post:{spoken}": "reset", f"post:{silent}": "live"}
-    await again.close()
+    await again.stop()
 
 
 async def test_what_was_deleted_or_hidden_since_is_not_told_to_who_comes_back(people: list[Member], both: Both) -> None:
@@ -173,7 +172,7 @@ async def test_what_was_deleted_or_hidden_since_is_not_told_to_who_comes_back(pe
     discussed = await posted(carol)
     topics = (f"user:{ada.id}", "home", f"post:{discussed}")
     live = await bob.live(dict.fromkeys(topics))
-    cursors = {topic: live.topics[topic].position for topic in topics}
+    cursors = {topic: live.topics[topic].cursor for topic in topics}
     live.cut()
     gone, hidden = await posted(ada, "gone"), await posted(ada, "hidden")
     await posted(ada, "stays")
@@ -183,14 +182,14 @@ async def test_what_was_deleted_or_hidden_since_is_not_told_to_who_comes_back(pe
     await say(carol, discussed, "meant")
     await carol.do("DELETE", f"/comments/{comment}")
     await asyncio.sleep(0.3)
-    again = await LiveClient.open(both[0].url, bob.token, dict(cursors))
+    again = await Live.open(both[0].url, bob.token, dict(cursors))
     await again.until(lambda: all(again.topics[topic].events for topic in topics))
     await asyncio.sleep(0.1)
     for topic in topics[:2]:
         assert [event["data"]["post"]["content"] for event in again.topics[topic].events] == ["stays"]
     assert heard(again, f"post:{discussed}") == ["meant"]
-    assert again.topics[f"user:{ada.id}"].gaps == again.topics[f"post:{discussed}"].gaps == 0
-    await again.close()
+    assert again.topics[f"user:{ada.id}"].seen.gaps == again.topics[f"post:{discussed}"].seen.gaps == 0
+    await again.stop()
 
 
 async def test_home_is_silent_of_whom_one_has_muted(people: list[Member]) -> None:
@@ -203,4 +202,4 @@ async def test_home_is_silent_of_whom_one_has_muted(people: list[Member]) -> Non
     loud = await posted(carol)
     await live.until(lambda: bool(live.topics["home"].events))
     assert [event["data"]["post"]["id"] for event in live.topics["home"].events] == [loud]
-    await live.close()
+    await live.stop()

@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from loadtests.client import MSGPACK, LiveClient
-from tests.journeys.community import members, two_processes
+from loadtests.client import MSGPACK
+from tests.journeys.community import Live, members, two_processes
 from tests.journeys.running import Potluck
 
 pytestmark = pytest.mark.xdist_group("likes")
@@ -47,16 +47,16 @@ async def test_twenty_members_on_two_processes_like_at_random_and_every_socket_e
         await asyncio.gather(*(act(who) for who in range(20)))
         truth = Counter(posts[what]["id"] for _, what in liked)
 
-        def right(socket: LiveClient) -> bool:
+        def right(socket: Live) -> bool:
             return all(socket.counters(f"post:{post['id']}").get("likes") == truth[post["id"]] for post in posts)
 
         await asyncio.gather(*(socket.until(lambda socket=socket: right(socket)) for socket in sockets))
         fetched = [await people[0].do("GET", f"/posts/{post['id']}") for post in posts]
         assert [each["counters"]["likes"] for each in fetched] == [truth[post["id"]] for post in posts]
         for socket in sockets:
-            followed = socket.topics.values()
-            assert sum(topic.gaps + topic.duplicates + topic.resets for topic in followed) == 0
-            await socket.close()
+            seen = socket.contract.seen
+            assert (seen.gaps, seen.duplicates, seen.resets) == (0, 0, 0)
+            await socket.stop()
 
 
 async def test_sixteen_clients_liking_one_post_at_once_never_see_it_go_backwards(
@@ -69,7 +69,7 @@ async def test_sixteen_clients_liking_one_post_at_once_never_see_it_go_backwards
         watchers = [await people[i].live({topic: None}, url=urls[i]) for i in range(2)]
         seen: list[list[int]] = [[], []]
         for heard, watcher in zip(seen, watchers, strict=True):
-            watcher.on_event = lambda event, heard=heard: heard.append(event["data"]["likes"])
+            watcher.topics[topic].on_event = lambda event, heard=heard: heard.append(event["data"]["likes"])
         for _ in range(5):
             answers = await asyncio.gather(*(each.do("PUT", f"/posts/{post['id']}/like") for each in people))
             assert all(answer["liked"] for answer in answers)
@@ -77,8 +77,8 @@ async def test_sixteen_clients_liking_one_post_at_once_never_see_it_go_backwards
         await asyncio.gather(*(each.do("PUT", f"/posts/{post['id']}/like") for each in people))
         for watcher in watchers:
             await watcher.until(lambda watcher=watcher: watcher.counters(topic).get("likes") == 16)
-            assert watcher.topics[topic].gaps == 0
-            await watcher.close()
+            assert watcher.topics[topic].seen.gaps == 0
+            await watcher.stop()
         assert all(0 <= likes <= 16 for heard in seen for likes in heard)
 
 
@@ -89,10 +89,10 @@ async def test_likes_alone_only_make_the_count_grow(processes: tuple[Potluck, Po
         topic = f"post:{post['id']}"
         watcher = await people[1].live({topic: None}, url=urls[1])
         heard: list[tuple[str, int]] = []
-        watcher.on_event = lambda event: heard.append((event["id"], event["data"]["likes"]))
+        watcher.topics[topic].on_event = lambda event: heard.append((event["id"], event["data"]["likes"]))
         await asyncio.gather(*(each.do("PUT", f"/posts/{post['id']}/like") for each in people))
         await watcher.until(lambda: watcher.counters(topic).get("likes") == 16)
-        await watcher.close()
+        await watcher.stop()
         assert heard == sorted(heard)
         assert [likes for _, likes in heard] == sorted(likes for _, likes in heard)
 
@@ -126,7 +126,7 @@ async def test_a_new_post_is_heard_where_its_author_is_followed_and_resumed_from
         assert live.topics[topic].events[0]["data"]["post"]["id"] == post["id"]
         assert live.topics[topic].events[0]["data"]["post"]["viewer"] is None
         await live.until(lambda: live.counters(topic).get("posts") == 1)
-        await live.close()
+        await live.stop()
 
 
 async def test_edits_and_deletion_are_heard_in_order(processes: tuple[Potluck, Potluck]) -> None:
@@ -141,6 +141,6 @@ async def test_edits_and_deletion_are_heard_in_order(processes: tuple[Potluck, P
         await live.until(lambda: len(live.topics[topic].events) == 2)
         assert [event["type"] for event in live.topics[topic].events] == ["post.edited", "post.deleted"]
         assert live.topics[topic].events[0]["data"]["content"] == "Bread"
-        assert live.topics[topic].gaps == 0
+        assert live.topics[topic].seen.gaps == 0
         assert (await bob.ask("GET", f"/posts/{post['id']}")).status_code == 404
-        await live.close()
+        await live.stop()

@@ -70,6 +70,17 @@ def test_a_threshold_that_does_not_hold_fails_the_play(potluck: Potluck, tmp_pat
     assert "BROKEN  p50_publish_ms < 0.001" in played.stderr
 
 
+def test_a_play_may_be_longer_than_the_life_of_a_token(tmp_path: Path) -> None:
+    potluck = Potluck(tmp_path / "data", **QUICK, POTLUCK_ACCESS_TOKEN_S="2")
+
+    played = loadtest("morning_rush", "--users", "6", "--for", "6", "--target", potluck.url, "--out", str(tmp_path))
+
+    potluck.interrupt()
+    assert played.returncode == 0, played.stderr
+    told = msgspec.json.decode(played.stdout)
+    assert (told["lost"], told["wrong"], told["errors"]) == (0, 0, 0)
+
+
 def test_another_host_is_refused() -> None:
     played = loadtest("viral_post", "--target", "https://food.example.org")
 

@@ -14,7 +14,9 @@ import pytest
 from hypothesis import HealthCheck, Phase, example, given, settings
 from hypothesis import strategies as st
 
-from loadtests.mirror import Mirror
+from loadtests.client import Client, only
+from loadtests.listeners import Copy as Followed
+from loadtests.listeners import Listener
 from tests.journeys.community import Member, members, two_processes
 from tests.journeys.running import Potluck
 
@@ -164,7 +166,8 @@ class Run:
         self.turned: set[int] = set()  # from whom somebody was hidden, or shown to again: they begin anew
         self.published: dict[str, int] = {}  # post -> author
         self.copies = [Copy() for _ in people]
-        self.mirrors: list[Mirror] = []
+        self.clients: list[Client] = []
+        self.followed: list[list[Followed]] = []
 
     async def begin(self) -> None:
         for i in range(POSTS):
@@ -173,16 +176,20 @@ class Run:
         for who, what in PAIRS:
             await self._say(who, what, None)
         for who in range(PEOPLE):
-            mirror = Mirror(self.urls, self.people[who].token, seed=who)
-            for what in range(POSTS):
-                mirror.follow(f"post:{self.posts[what]}", self._fetcher(who, what), self._applier(who, what))
-            mirror.follow("home", _nothing, self._home(who))
-            mirror.start()
-            self.mirrors.append(mirror)
-        await until(lambda: all(mirror.settled for mirror in self.mirrors))
+            client = Client(self.urls, only(self.people[who].token), seed=who)
+            posts = [
+                Followed(f"post:{self.posts[what]}", self._fetcher(who, what), self._applier(who, what))
+                for what in range(POSTS)
+            ]
+            for each in (*posts, Listener("home", self._home(who))):
+                client.add(each)
+            client.start()
+            self.followed.append(posts)
+            self.clients.append(client)
+        await until(lambda: all(client.settled for client in self.clients))
 
-    def _fetcher(self, who: int, what: int) -> Callable[[], Awaitable[None]]:
-        async def fetch() -> None:
+    def _fetcher(self, who: int, what: int) -> Callable[[], Awaitable[str]]:
+        async def fetch() -> str:
             path = f"/posts/{self.posts[what]}"
             post = await self.people[who].ask("GET", path)
             said = await self._listed(who, what)
@@ -190,6 +197,7 @@ class Run:
                 raise OSError(post.status_code)
             self.copies[who].likes[what] = post.json()["counters"]["likes"]
             self.copies[who].comments[what] = said
+            return post.headers["Potluck-Cursor"]
 
         return fetch
 
@@ -285,10 +293,10 @@ class Run:
                 self.must_hear[made], self.may_hear_at_home[made] = set(followers), set(followers)
                 self.published[made] = who
             case "cut":
-                await self.mirrors[who].away(0.02)
+                await self.clients[who].away(0.02)
             case "cut without ticket":
-                self.mirrors[who].forget_ticket()
-                await self.mirrors[who].away(0.02)
+                self.clients[who].contract.ticket = None
+                await self.clients[who].away(0.02)
             case "wait":
                 await asyncio.sleep(0.1)
             case _:
@@ -346,11 +354,9 @@ class Run:
             assert all(who in self.may_hear[words] for words in copy.told), "told of a comment that was not for them"
             assert all(who in self.may_hear_at_home[post] for post in copy.home), "told of a post that was not for them"
             assert len(copy.home) == len(set(copy.home)), "told twice"
-        for who, mirror in enumerate(self.mirrors):
-            assert mirror.gaps == 0
-            if who not in self.turned:
-                assert "reset" not in mirror.outcomes
-                assert mirror.resets == 0
+        for who, client in enumerate(self.clients):
+            assert client.contract.seen.gaps == 0
+            assert who in self.turned or client.contract.seen.resets == 0
 
     async def _truth(self, who: int, what: int) -> tuple[int, dict[str, str]] | None:
         path = f"/posts/{self.posts[what]}"
@@ -365,7 +371,7 @@ class Run:
         return likes, said
 
     def _true(self, who: int, what: int, expected: tuple[int, dict[str, str]] | None) -> bool:
-        removed = self.mirrors[who].topics[f"post:{self.posts[what]}"].removed
+        removed = self.followed[who][what].removed
         if removed is not None or expected is None:
             return removed is not None
         copy, comments = self.copies[who], self.copies[who].comments.get(what, {})
@@ -374,10 +380,6 @@ class Run:
 
     def _home_true(self, who: int) -> bool:
         return all(who not in hearers or post in self.copies[who].home for post, hearers in self.must_hear.items())
-
-
-async def _nothing() -> None:
-    """Home is told as it happens; what was before is another matter."""
 
 
 async def until(done: Callable[[], bool], seconds: float = 15.0) -> None:
@@ -412,4 +414,4 @@ async def live_through(urls: list[str], sequence: list[Act]) -> None:
                 await run.act(act)
             await run.end()
         finally:
-            await asyncio.gather(*(mirror.stop() for mirror in run.mirrors))
+            await asyncio.gather(*(client.stop() for client in run.clients))
