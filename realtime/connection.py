@@ -3,7 +3,7 @@
 import asyncio
 import time
 from collections import deque
-from collections.abc import Awaitable, Callable
+from collections.abc import Coroutine
 from typing import Any, Protocol
 
 import structlog
@@ -13,13 +13,13 @@ from domain.errors import DomainError
 from domain.ids import SessionID
 from domain.settings import settings
 from realtime import metrics, protocol
+from realtime.frames import frame
 from realtime.listening import TROUBLE, Delivery, Listening
-from realtime.news import Frame, frame
+from realtime.news import Frame, Run, encoding
 from realtime.protocol import Close, Malformed
 from realtime.websocket import Outlet
 
 log = structlog.get_logger()
-Receive = Callable[[], Awaitable[Any]]
 RETRY = protocol.Retry(min_ms=500, max_ms=15_000)
 EXPIRY_NOTICE_S = 60
 
@@ -31,13 +31,9 @@ class Live(Delivery, Protocol):
         """Let a connection in that has said hello; a close code when it may not stay."""
         ...
 
-    def write_soon(self, connection: "Connection") -> None:
-        """Have the connection's `flush` called once in this turn of the loop."""
+    def forget(self, connection: "Connection") -> None:
+        """The connection is gone."""
         ...
-
-
-class _Closed(Exception):
-    """The connection was closed by us."""
 
 
 class Allowance:
@@ -62,93 +58,117 @@ class Allowance:
 
 
 class Connection:
-    """A socket. Everything it is told goes through `outgoing`, so that order is the order of calls."""
+    """One client. What it says is dealt with one by one; what it is told goes out in the order of calls."""
 
     __slots__ = (
-        *("__weakref__", "_errors", "_expiry_told", "_last_cursor_at", "_live", "_missed_bytes", "_outlet", "_topics"),
-        *("closed", "listening", "outgoing", "session_id", "slot", "subprotocol", "viewer"),
+        *("__weakref__", "_cursor_at", "_encoding", "_errors", "_expiry_told", "_live", "_missed_bytes", "_outlet"),
+        *("_pinged_at", "_subprotocol", "_topics", "_working", "closed", "listening", "session_id", "slot", "viewer"),
     )
 
     def __init__(self, live: Live, outlet: Outlet, subprotocol: str) -> None:
         self._live = live
         self._outlet = outlet
-        self.subprotocol = subprotocol
+        self._subprotocol = subprotocol
+        self._encoding = encoding(subprotocol, framed=outlet.framed)
         self.viewer: Viewer | None = None
         self.listening: Listening | None = None
         self.session_id: SessionID | None = None  # as the gateway knows it
         self.slot = 0
-        self.outgoing: list[bytes] = []
         self.closed = False
         self._missed_bytes = 0  # of what is on its way to the client, what it had missed
-        self._topics = Allowance(settings.topics_per_minute)
-        self._errors: deque[float] = deque()
+        self._topics: Allowance | None = None
+        self._errors: deque[float] | None = None
         self._expiry_told = False
-        self._last_cursor_at = time.monotonic()
+        self._cursor_at = self._pinged_at = time.monotonic()
+        self._working: asyncio.Task[None] | None = None
 
     # what the client says
 
-    async def run(self, receive: Receive) -> None:
-        """Serve the client until it or we close."""
-        try:
-            try:
-                async with asyncio.timeout(settings.hello_s):
-                    hello = await self._hello(receive)
-            except TimeoutError:
-                self.close(Close.NO_HELLO)
-                return
-            if hello is not None:
-                await self._welcome(hello)
-                while (message := await self._next(receive)) is not None:
-                    await self._obey(message)
-        except _Closed:
+    @property
+    def busy(self) -> bool:
+        """See websocket.Client."""
+        return self._working is not None
+
+    @property
+    def greeted(self) -> bool:
+        """Whether it has said hello."""
+        return self.viewer is not None or self.busy
+
+    def hear(self, message: str | bytes) -> None:
+        """See websocket.Client."""
+        if self.closed:
             return
-        finally:
-            self.closed = True
-
-    async def _hello(self, receive: Receive) -> protocol.Hello | None:
-        while (message := await self._next(receive)) is not None:
-            command = self._decoded(message)
-            if isinstance(command, protocol.Hello):
-                return command
-            if command is not None:
-                self.close(Close.PROTOCOL_ERROR)
-                raise _Closed
-        return None
-
-    async def _next(self, receive: Receive) -> str | bytes | None:
-        event = await receive()
-        if event["type"] != "websocket.receive" or self.closed:
-            return None
-        text = event.get("text")
-        return event["bytes"] if text is None else text
-
-    def _decoded(self, message: str | bytes) -> protocol.Command | None:
         try:
-            return protocol.decode(message, self.subprotocol)
+            command = protocol.decode(message, self._subprotocol)
         except Malformed as malformed:
-            self.answer(malformed.error)
-            now = time.monotonic()
-            self._errors.append(now)
-            while self._errors[0] < now - 60:
-                self._errors.popleft()
-            if len(self._errors) >= settings.errors_per_minute:
+            self._mistaken(malformed)
+            return
+        listening = self.listening
+        if listening is None:
+            if isinstance(command, protocol.Hello):
+                self._work(self._welcome(command))
+            else:
                 self.close(Close.PROTOCOL_ERROR)
-                raise _Closed from None
-            return None
+            return
+        match command:
+            case protocol.Hello():
+                again = "hello was said already"
+                self.answer(protocol.Error(code="invalid", message=again, details={"op": again}))
+            case protocol.Subscribe():
+                self._work(self._subscribe(listening, command))
+            case protocol.Unsubscribe():
+                listening.leave(command.topics)
+                self.answer(protocol.Unsubscribed(id=command.id, topics=command.topics))
+            case protocol.Token():
+                self._renew(listening, command)
+            case protocol.Ping():
+                self.answer(protocol.Pong(id=command.id, cursor=listening.position))
+
+    def lost(self) -> None:
+        """See websocket.Client."""
+        self.closed = True
+        self._live.forget(self)
+
+    def _mistaken(self, malformed: Malformed) -> None:
+        self.answer(malformed.error)
+        now = time.monotonic()
+        errors = self._errors = self._errors or deque()
+        errors.append(now)
+        while errors[0] < now - 60:
+            errors.popleft()
+        if len(errors) >= settings.errors_per_minute:
+            self.close(Close.PROTOCOL_ERROR)
+
+    def _work(self, work: Coroutine[Any, Any, None]) -> None:
+        """Deal with a message that has to wait for something; until then no other is heard."""
+        self._working = asyncio.create_task(work)
+        self._working.add_done_callback(self._worked)
+
+    def _worked(self, work: asyncio.Task[None]) -> None:
+        self._working = None
+        if work.cancelled():
+            return
+        if (failure := work.exception()) is not None:
+            log.error("connection.failed", exc_info=failure)
+            self.close(Close.OVERLOADED)
+        self._outlet.read_on()
 
     async def _welcome(self, hello: protocol.Hello) -> None:
-        self.viewer = viewer = self._verified(hello.token)
+        viewer = self._verified(hello.token)
+        if viewer is None:
+            return
+        self.viewer = viewer
         refusal = self._live.admit(self)
         if refusal is not None:
             self.close(refusal)
-            raise _Closed
-        listening = self._begin(viewer)
+            return
+        listening = self.listening = Listening(viewer, self._live, self)
         try:
             outcomes, replay = await listening.subscribe(hello.topics, hello.ticket)
         except TROUBLE as trouble:
             log.warning("hello.interrupted", error=type(trouble).__name__)
             self.close(Close.OVERLOADED)
-            raise _Closed from None
+            return
         self.answer(
             protocol.Welcome(
                 session=str(viewer.session_id),
@@ -162,43 +182,19 @@ class Connection:
         )
         self._tell(replay)
 
-    def _verified(self, token: str) -> Viewer:
+    def _verified(self, token: str) -> Viewer | None:
+        """Who the token is of; None when it is no good, and the connection closed."""
         try:
             return viewer_of(token)
         except TokenExpired:
             self.close(Close.TOKEN_EXPIRED)
-            raise _Closed from None
         except DomainError:
             self.close(Close.BAD_TOKEN)
-            raise _Closed from None
-
-    async def _obey(self, message: str | bytes) -> None:
-        listening = self.listening
-        command = self._decoded(message)
-        if command is None or listening is None:
-            return
-        match command:
-            case protocol.Hello():
-                again = "hello was said already"
-                self.answer(protocol.Error(code="invalid", message=again, details={"op": again}))
-            case protocol.Subscribe():
-                await self._subscribe(listening, command)
-            case protocol.Unsubscribe():
-                listening.leave(command.topics)
-                self.answer(protocol.Unsubscribed(id=command.id, topics=command.topics))
-            case protocol.Token():
-                self._renew(listening, command)
-            case protocol.Ping():
-                self.answer(protocol.Pong(id=command.id, cursor=listening.position))
-
-    def _begin(self, viewer: Viewer) -> Listening:
-        self.listening = Listening(
-            viewer, self._live, self.send_event, self.answer, lambda: self.close(Close.OVERLOADED)
-        )
-        return self.listening
+        return None
 
     async def _subscribe(self, listening: Listening, command: protocol.Subscribe) -> None:
-        wait_s = self._topics.take(max(1, len(command.topics)))
+        topics = self._topics = self._topics or Allowance(settings.topics_per_minute)
+        wait_s = topics.take(max(1, len(command.topics)))
         if wait_s:
             self.answer(protocol.Error(id=command.id, code="too_many", message="Wait a moment.", retry_after=wait_s))
             return
@@ -213,57 +209,57 @@ class Connection:
 
     def _renew(self, listening: Listening, command: protocol.Token) -> None:
         fresh = self._verified(command.token)
+        if fresh is None:
+            return
         if fresh.id != listening.viewer.id:
             self.close(Close.BAD_TOKEN)
-            raise _Closed
+            return
         self.viewer = listening.viewer = fresh
         self._expiry_told = False
         refusal = self._live.admit(self)
         if refusal is not None:
             self.close(refusal)
-            raise _Closed
+            return
         self.answer(protocol.Ok(id=command.id, token_expires_in=max(0, int(fresh.expires_at - time.time()))))
 
     # what the client is told
 
     def answer(self, answer: protocol.Answer) -> None:
         """Put an answer behind what is on its way already."""
-        payload = protocol.encode(answer, self.subprotocol)
-        self._put(frame(payload, self.subprotocol) if self._outlet.framed else payload)
+        payload = protocol.encode(answer, self._subprotocol)
+        self._put(frame(payload, self._subprotocol) if self._outlet.framed else payload)
 
-    def send_event(self, event: Frame) -> None:
+    def send_event(self, event: Frame | Run) -> None:
         """See hub.Listener."""
-        self._put(event.bytes_for(self.subprotocol, framed=self._outlet.framed))
+        if self._outlet.framed:
+            self._put(event.bytes_for(self._encoding))
+        else:
+            for each in event.frames:
+                self._put(each.bytes_for(self._encoding))
 
-    def _tell(self, frames: list[Frame]) -> None:
-        before = len(self.outgoing)
-        for each in frames:
+    def _tell(self, replay: list[Frame]) -> None:
+        for each in replay:
             self.send_event(each)
-        self._missed_bytes += sum(map(len, self.outgoing[before:]))
+            self._missed_bytes += len(each.bytes_for(self._encoding))
 
     def _put(self, message: bytes) -> None:
         if self.closed:
             return
-        if not self.outgoing:
-            self._live.write_soon(self)
-        self.outgoing.append(message)
-
-    def flush(self) -> None:
-        """Write what waits, in one write; a client that reads too slowly is ended."""
-        waiting = self._outlet.write(self.outgoing)
-        self.outgoing = []
+        self._outlet.write(message)
+        waiting = self._outlet.waiting()
         if waiting <= settings.slow_reader_bytes:
             self._missed_bytes = 0
         elif waiting > settings.slow_reader_bytes + min(self._missed_bytes, settings.resume_bytes):
             self.close(Close.TOO_SLOW)
 
+    def give_up(self) -> None:
+        """See listening.Voice."""
+        self.close(Close.OVERLOADED)
+
     def close(self, code: Close) -> None:
         """Say goodbye with a code that tells the client what to do next."""
         if self.closed:
             return
-        if self.outgoing:
-            self._outlet.write(self.outgoing)
-            self.outgoing = []
         self.closed = True
         metrics.SOCKETS_CLOSED.labels(str(code.value)).inc()
         self._outlet.close(code, protocol.MEANINGS[code])
@@ -271,7 +267,7 @@ class Connection:
     # what time brings
 
     def tick(self, now: float, wall: float) -> None:
-        """Called about once a second: tell the position, and what becomes of the token."""
+        """Called about once a second: tell the position, what becomes of the token, and look whether it is there."""
         viewer, listening = self.viewer, self.listening
         if viewer is None or listening is None or self.closed:
             return
@@ -282,6 +278,9 @@ class Connection:
         if left <= EXPIRY_NOTICE_S and not self._expiry_told:
             self._expiry_told = True
             self.answer(protocol.TokenExpiring(expires_in=int(left)))
-        if now - self._last_cursor_at >= min(settings.heartbeat_s, settings.replay_window_s / 2) - 1:
-            self._last_cursor_at = now
+        if now - self._cursor_at >= min(settings.heartbeat_s, settings.replay_window_s / 2) - 1:
+            self._cursor_at = now
             self.answer(protocol.Cursor(cursor=listening.position, ticket=listening.ticket()))
+        if now - self._pinged_at >= settings.heartbeat_s - 1:
+            self._pinged_at = now
+            self._outlet.ping()

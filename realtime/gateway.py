@@ -20,7 +20,7 @@ from domain.ids import SessionID
 from domain.settings import settings
 from realtime import metrics, protocol
 from realtime.access import Judge
-from realtime.connection import Connection, Receive
+from realtime.connection import Connection
 from realtime.home import Home
 from realtime.hub import Hub
 from realtime.listening import Listening
@@ -65,7 +65,8 @@ class Gateway:
         self._slots: list[set[Connection]] = [set() for _ in range(SLOTS)]
         self._next_slot = 0
         self._admitted = 0
-        self._dirty: list[Connection] = []
+        self._greeting: dict[Connection, float] = {}  # who has yet to say hello -> until when; the oldest first
+        self._told = 0  # of what the hub has told, what is counted
         self._held_timer: asyncio.TimerHandle | None = None
         self._committed = asyncio.Event()
         self._tasks: list[asyncio.Task[None]] = []
@@ -116,16 +117,14 @@ class Gateway:
             connection.close(Close.DRAINING)
         await asyncio.sleep(0)
 
-    async def serve(self, outlet: Outlet, subprotocol: str, receive: Receive) -> None:
-        """Serve one socket until it ends."""
+    def open(self, outlet: Outlet, subprotocol: str) -> Connection:
+        """A client has come: from now on it is heard, until it is lost."""
         connection = Connection(self, outlet, subprotocol)
         if self.draining or not self.tail.ready.is_set():
             connection.close(Close.DRAINING if self.draining else Close.OVERLOADED)
-            return
-        try:
-            await connection.run(receive)
-        finally:
-            self._forget(connection)
+        else:
+            self._greeting[connection] = time.monotonic() + settings.hello_s
+        return connection
 
     def admit(self, connection: Connection) -> Close | None:
         """See connection.Live."""
@@ -148,7 +147,9 @@ class Gateway:
         self._sessions[viewer.session_id].add(connection)
         return None
 
-    def _forget(self, connection: Connection) -> None:
+    def forget(self, connection: Connection) -> None:
+        """See connection.Live."""
+        self._greeting.pop(connection, None)
         if connection.listening is not None:
             connection.listening.end()
         if connection not in self.connections:
@@ -160,23 +161,6 @@ class Gateway:
         if viewer is not None:
             _discard(self._sessions, connection.session_id, connection)
             _discard(self._users, str(viewer.id), connection)
-
-    def write_soon(self, connection: Connection) -> None:
-        """See connection.Live."""
-        if not self._dirty:
-            asyncio.get_running_loop().call_soon(self._write)
-        self._dirty.append(connection)
-
-    def _write(self) -> None:
-        dirty, self._dirty = self._dirty, []
-        for connection in dirty:
-            if connection.outgoing:
-                metrics.FRAMES.inc(len(connection.outgoing))
-                try:
-                    connection.flush()
-                except (OSError, RuntimeError) as trouble:  # one broken transport must not mute the others
-                    log.warning("write.failed", error=type(trouble).__name__, detail=str(trouble))
-                    connection.close(Close.OVERLOADED)
 
     def _on_news(self, batch: list[News]) -> None:
         moment = time.monotonic()
@@ -190,6 +174,7 @@ class Gateway:
             if news.delivery == "event":
                 self._heed(news, before)
             metrics.NEWS.labels(news.type).inc()
+        self.hub.say()
         newest = batch[-1]
         if newest.topics:
             metrics.DELIVERY_AGE.observe(max(0.0, (now() - datetime.fromisoformat(newest.at)).total_seconds()))
@@ -243,11 +228,13 @@ class Gateway:
             kind, _, rest = topic.partition(":")
             match kind:
                 case "session":
+                    self.hub.say()
                     self._revoke(SessionID(UUID(rest)))
                 case "access":
                     owner, _, viewer = rest.rpartition(":")
                     self._hold(owner, viewer, news.id)
                 case "hidden" | "shown":
+                    self.hub.say()
                     for listening in self._listening_of(rest.partition(":")[0]):
                         listening.turn(news)
                 case "again" | "gone":
@@ -294,6 +281,20 @@ class Gateway:
             moment, wall = time.monotonic(), time.time()
             for connection in list(self._slots[self._next_slot]):
                 connection.tick(moment, wall)
+            self._hurry(moment)
+            metrics.FRAMES.inc(self.hub.told - self._told)
+            self._told = self.hub.told
+
+    def _hurry(self, moment: float) -> None:
+        """Who has not said hello in time has to go."""
+        while self._greeting:
+            connection, until = next(iter(self._greeting.items()))
+            if connection.greeted or connection.closed:
+                del self._greeting[connection]
+            elif until <= moment:
+                connection.close(Close.NO_HELLO)
+            else:
+                break
 
 
 def _also(topics: list[str]) -> list[str]:

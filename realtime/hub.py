@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterable, Set
 from typing import Protocol
 
-from realtime.news import Frame, News
+from realtime.news import Frame, News, Run
 
 
 class Listener(Protocol):
@@ -15,8 +15,8 @@ class Listener(Protocol):
         ...
 
     @property
-    def send_event(self) -> Callable[[Frame], None]:
-        """Puts a frame into what goes out next; never waits."""
+    def send_event(self) -> Callable[[Frame | Run], None]:
+        """Puts frames behind what is on its way; never waits."""
         ...
 
     def hold(self, topics: Iterable[str], position: str) -> None:
@@ -52,7 +52,9 @@ class Channel:
 class Hub:
     """Events go out one by one; of state at most one of a type per interval and topic, the newest.
 
-    What is held back of a topic goes out right before its next event, so that ids only grow.
+    What is held back of a topic goes out right before its next event, so that ids only grow. News of one topic right
+    behind each other is collected, and given to its members as one run: by `say`, before anything else happens to
+    them. Who calls `deliver` calls `say` behind the last of a batch; everything else here does so itself.
     """
 
     def __init__(self, state_interval_s: float) -> None:
@@ -60,19 +62,34 @@ class Hub:
         self.holding: set[Channel] = set()
         self._owned: dict[str, set[Channel]] = {}
         self._interval = state_interval_s
+        self.told = 0  # frames that were given to listeners
+        self._speaking: Channel | None = None
+        self._run: list[Frame] = []
+
+    def say(self) -> None:
+        """Give what was collected to whom it is for."""
+        channel, run = self._speaking, self._run
+        if channel is None:
+            return
+        self._speaking, self._run = None, []
+        said = run[0] if len(run) == 1 else Run(run)
+        for listener in channel.members:
+            listener.send_event(said)
+        self.told += len(run) * len(channel.members)
 
     def join(
         self, listener: Listener, topic: str, sent: str, position: str, *, owner: str = "", last: str | None = None
     ) -> None:
         """Have a listener hear of a topic what comes behind a position. `sent` is the topic's newest id so far; `last`
         the one that this listener was sent, when what came after it was withheld."""
+        self.say()
         channel = self.channels.get(topic)
         if channel is None:
             channel = self.channels[topic] = Channel(topic, owner, sent)
             if owner:
                 self._owned.setdefault(owner, set()).add(channel)
         if channel.held and last is not None:
-            self.flush(channel)
+            self._flush(channel)
         if channel.held:
             channel.joining[listener] = position
         else:
@@ -80,6 +97,7 @@ class Hub:
 
     def leave(self, listener: Listener, topic: str) -> str:
         """Have it hear no more; the id that it was last sent. A topic without listeners is forgotten."""
+        self.say()
         channel = self.channels.get(topic)
         if channel is None:
             return ""
@@ -92,6 +110,7 @@ class Hub:
 
     def sift(self, listener: Listener, topic: str) -> None:
         """From now on something may be withheld from a listener, or nothing any more."""
+        self.say()
         channel = self.channels.get(topic)
         if channel is not None and listener in channel.members and listener.hidden:
             channel.members.discard(listener)
@@ -117,14 +136,14 @@ class Hub:
                 continue
             if news.delivery == "event":
                 if channel.held:
-                    self.flush(channel)
+                    self._flush(channel)
                 self._tell(channel, news)
                 continue
             channel.held.pop(news.type, None)
             channel.held[news.type] = news
             if now - channel.flushed_at >= self._interval:
                 channel.flushed_at = now
-                self.flush(channel)
+                self._flush(channel)
             else:
                 self.holding.add(channel)
 
@@ -132,10 +151,12 @@ class Hub:
         """Send the states whose interval has passed."""
         for channel in [each for each in self.holding if now - each.flushed_at >= self._interval]:
             channel.flushed_at = now
-            self.flush(channel)
+            self._flush(channel)
+        self.say()
 
     def forget(self) -> None:
         """News was lost: what is held back is of no use, and what comes next is behind everything known."""
+        self.say()
         for channel in self.channels.values():
             channel.held.clear()
             channel.sent = ""
@@ -157,9 +178,10 @@ class Hub:
         """Send what is held back of a topic, before a position is told that covers it."""
         channel = self.channels.get(topic)
         if channel is not None and channel.held:
-            self.flush(channel)
+            self._flush(channel)
+        self.say()
 
-    def flush(self, channel: Channel) -> None:
+    def _flush(self, channel: Channel) -> None:
         """Send what is held back, and let in who joined meanwhile: of this they get what is newer than they know."""
         for news in channel.held.values():
             frame = self._tell(channel, news)
@@ -168,6 +190,8 @@ class Hub:
                     listener.send_event(frame)
         channel.held.clear()
         self.holding.discard(channel)
+        if channel.joining:
+            self.say()
         for listener in channel.joining:
             _let_in(channel, listener)
         channel.joining.clear()
@@ -176,14 +200,18 @@ class Hub:
         before = channel.sent
         frame = Frame(news, channel.name, before)
         channel.sent = news.id
-        for listener in channel.members:
-            listener.send_event(frame)
+        if channel.members:
+            if self._speaking is not channel:
+                self.say()
+                self._speaking = channel
+            self._run.append(frame)
         for listener, last in channel.wary.items():
             if news.is_withheld(listener.hidden):
                 channel.wary[listener] = before if last is None else last
             else:
                 listener.send_event(frame if last is None else Frame(news, channel.name, last))
                 channel.wary[listener] = None
+                self.told += 1
         return frame
 
 

@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from typing import NamedTuple, Protocol
 
 import structlog
@@ -16,7 +16,7 @@ from realtime.access import HOME, OWN, Judge, Verdict, channel
 from realtime.home import Home
 from realtime.hub import Hub
 from realtime.missed import WITHHOLDING, Missed
-from realtime.news import Frame, News, is_wire_id, milliseconds
+from realtime.news import Frame, News, Run, is_wire_id, milliseconds
 from realtime.protocol import Outcome
 from realtime.replay import Ring
 from realtime.tickets import Ticket
@@ -45,6 +45,22 @@ class Delivery(Protocol):
         ...
 
 
+class Voice(Protocol):
+    """How a connection is told something."""
+
+    def send_event(self, event: Frame | Run) -> None:
+        """Put an event, or several, behind what is on its way; never waits."""
+        ...
+
+    def answer(self, answer: protocol.Answer) -> None:
+        """Put an answer behind what is on its way already."""
+        ...
+
+    def give_up(self) -> None:
+        """End the connection: it may not go on like this."""
+        ...
+
+
 class Held(NamedTuple):
     """From which position a topic is held, and the id it was last sent before."""
 
@@ -60,27 +76,19 @@ class Listening:
     """
 
     __slots__ = (
-        *("_answer", "_delivery", "_give_up", "_hidden_known", "_judging", "_turned", "ended"),
+        *("_delivery", "_hidden_known", "_judging", "_turned", "_voice", "ended"),
         *("held", "hidden", "home_from", "send_event", "topics", "viewer"),
     )
 
-    def __init__(
-        self,
-        viewer: Viewer,
-        delivery: Delivery,
-        send_event: Callable[[Frame], None],
-        answer: Callable[[protocol.Answer], None],
-        give_up: Callable[[], None],
-    ) -> None:
+    def __init__(self, viewer: Viewer, delivery: Delivery, voice: Voice) -> None:
         self.viewer = viewer
         self.topics: dict[str, str] = {}  # topic -> owner
         self.held: dict[str, Held] = {}
         self.hidden: set[str] = set()
         self.home_from = ""
         self.ended = False
-        self.send_event = send_event
-        self._answer = answer
-        self._give_up = give_up
+        self.send_event = voice.send_event
+        self._voice = voice
         self._delivery = delivery
         self._hidden_known = False
         self._turned: dict[str, str] = {}  # topic -> the position from which on copies of it may hold somebody hidden
@@ -290,7 +298,7 @@ class Listening:
         if topic in self.topics:
             self._delivery.hub.flush_topic(topic)
             self.leave([topic])
-            self._answer(protocol.Removed(topic=topic, code=_removal(code)))
+            self._voice.answer(protocol.Removed(topic=topic, code=_removal(code)))
 
     def _judge_soon(self) -> None:
         if (self.held or self._turned) and (self._judging is None or self._judging.done()):
@@ -309,7 +317,7 @@ class Listening:
             except TROUBLE as trouble:
                 log.warning("access.interrupted", error=type(trouble).__name__)
                 if time.monotonic() > give_up_at:
-                    self._give_up()
+                    self._voice.give_up()
                     return
                 await asyncio.sleep(0.1)
                 continue
@@ -335,7 +343,7 @@ class Listening:
         if turned is not None and outcome.outcome != "reset":
             self._turned[topic] = turned
         if outcome.outcome == "reset" and outcome.cursor is not None:
-            self._answer(protocol.Reset(topic=topic, cursor=outcome.cursor, reason=UNCLEAR))
+            self._voice.answer(protocol.Reset(topic=topic, cursor=outcome.cursor, reason=UNCLEAR))
         for frame in told:
             self.send_event(frame)
 
@@ -344,7 +352,7 @@ class Listening:
             since = self._turned.pop(topic)
             if missed.is_stale(topic, since):
                 self._delivery.hub.flush_topic(topic)
-                self._answer(protocol.Reset(topic=topic, cursor=self._delivery.position, reason=SPOKE))
+                self._voice.answer(protocol.Reset(topic=topic, cursor=self._delivery.position, reason=SPOKE))
 
 
 def _is_no_past(cursor: str, position: str) -> bool:

@@ -1,11 +1,11 @@
 """One piece of news on its way: as an entry of a Redis stream, and as the frames that clients get."""
 
-import struct
 from collections.abc import Set
 
 import msgspec
 
 from domain.eventlog import Logged
+from realtime.frames import frame
 from realtime.protocol import JSON, MSGPACK
 
 STREAM_FIELD = b"e"
@@ -105,6 +105,14 @@ def wire_topic(topic: str) -> str:
     return "notifications" if topic.startswith("notifications:") else topic
 
 
+ENCODINGS = [(JSON, True), (MSGPACK, True), (JSON, False), (MSGPACK, False)]
+
+
+def encoding(subprotocol: str, *, framed: bool) -> int:
+    """What `bytes_for` takes: how a client's messages are written, and whether as whole WebSocket frames."""
+    return ENCODINGS.index((subprotocol, framed))
+
+
 class Frame:
     """An event for all listeners of a topic: each encoding is made once, by the first that needs it."""
 
@@ -114,15 +122,20 @@ class Frame:
         self.news = news
         self.topic = wire_topic(topic)
         self.prev = prev
-        self._made: dict[tuple[str, bool], bytes] = {}
+        self._made: list[bytes | None] = [None] * len(ENCODINGS)
 
-    def bytes_for(self, subprotocol: str, *, framed: bool) -> bytes:
-        """The payload; `framed`, the whole WebSocket frame."""
-        made = self._made.get((subprotocol, framed))
+    @property
+    def frames(self) -> "list[Frame]":
+        """See Run."""
+        return [self]
+
+    def bytes_for(self, encoding: int) -> bytes:
+        """The message, in one of ENCODINGS."""
+        made = self._made[encoding]
         if made is None:
+            subprotocol, framed = ENCODINGS[encoding]
             payload = self._json() if subprotocol == JSON else self._msgpack()
-            made = frame(payload, subprotocol) if framed else payload
-            self._made[(subprotocol, framed)] = made
+            made = self._made[encoding] = frame(payload, subprotocol) if framed else payload
         return made
 
     def _json(self) -> bytes:
@@ -138,12 +151,18 @@ class Frame:
         return _encode({**fields, "at": news.at, "data": data})
 
 
-def frame(payload: bytes, subprotocol: str) -> bytes:
-    """One unmasked, final WebSocket frame (RFC 6455, 5.2): a server's frames are the same bytes for everyone."""
-    first = 0x82 if subprotocol == MSGPACK else 0x81
-    size = len(payload)
-    if size < 126:
-        return struct.pack("!BB", first, size) + payload
-    if size < 65_536:
-        return struct.pack("!BBH", first, 126, size) + payload
-    return struct.pack("!BBQ", first, 127, size) + payload
+class Run:
+    """Events of one topic right behind each other, for the same listeners: joined once, and not by each of them."""
+
+    __slots__ = ("_made", "frames")
+
+    def __init__(self, frames: list[Frame]) -> None:
+        self.frames = frames
+        self._made: list[bytes | None] = [None] * len(ENCODINGS)
+
+    def bytes_for(self, encoding: int) -> bytes:
+        """All messages; of a framed encoding, which is how one ends before the next begins."""
+        made = self._made[encoding]
+        if made is None:
+            made = self._made[encoding] = b"".join([frame.bytes_for(encoding) for frame in self.frames])
+        return made

@@ -1,17 +1,24 @@
-"""Where a connection's frames go: straight into uvicorn's transport, or through plain ASGI under any other server."""
+"""Where a connection's messages come from and its frames go: uvicorn's transport, or plain ASGI under any other server.
+
+uvicorn shakes hands; after that its protocol object, the task that runs the application and everything they hold are
+in the way of ten thousand quiet sockets, so the transport is handed to a `Socket`, which is all that stays.
+"""
 
 import asyncio
 from collections.abc import Awaitable, Callable
 from typing import Any, Protocol
 
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
-from websockets.frames import Frame
-from websockets.protocol import State
 
 from domain.settings import settings
+from realtime import frames
+from realtime.frames import Broken, Piece
 
-EXTENSION = "potluck.frames"
+EXTENSION = "potluck.handover"
+CLOSE_TIMEOUT_S = 10.0
+PING = frames.whole(frames.PING)
 
+Receive = Callable[[], Awaitable[Any]]
 Send = Callable[[Any], Awaitable[None]]
 
 
@@ -20,8 +27,20 @@ class Outlet(Protocol):
 
     framed: bool
 
-    def write(self, messages: list[bytes]) -> int:
-        """Write them all at once; the bytes that still wait for the client after that."""
+    def write(self, message: bytes) -> None:
+        """Send it behind what was written before; never waits."""
+        ...
+
+    def waiting(self) -> int:
+        """The bytes that wait for the client to read."""
+        ...
+
+    def ping(self) -> None:
+        """Called about once a heartbeat: ask for a sign of life, or give up."""
+        ...
+
+    def read_on(self) -> None:
+        """The last message is dealt with: the next one, please."""
         ...
 
     def close(self, code: int, reason: str) -> None:
@@ -29,86 +48,234 @@ class Outlet(Protocol):
         ...
 
 
+class Client(Protocol):
+    """Whose socket it is."""
+
+    @property
+    def busy(self) -> bool:
+        """Whether a message is still being dealt with: the next one has to wait."""
+        ...
+
+    def hear(self, message: str | bytes) -> None:
+        """Take a message; only when not busy."""
+        ...
+
+    def lost(self) -> None:
+        """The connection is gone. Called once."""
+        ...
+
+
 class FrameProtocol(WebSocketsSansIOProtocol):
-    """uvicorn's sans-I/O protocol, which lets the application write ready-made frames.
-
-    A server's frames are unmasked, so one frame's bytes serve every client: they bypass `send`, which would frame
-    them again, and they are joined into one write per client and loop turn. Pinned to uvicorn 0.54 by its tests.
-    """
-
-    framed = True
-    unanswered = 0
+    """uvicorn's sans-I/O protocol, up to the handshake. Pinned to uvicorn 0.54 by its tests."""
 
     async def run_asgi(self) -> None:
         extensions: dict[str, Any] = self.scope["extensions"]  # type: ignore[typeddict-item] # uvicorn makes it above
-        extensions[EXTENSION] = self
+        extensions[EXTENSION] = self.hand_over
         await super().run_asgi()
 
-    def write(self, messages: list[bytes]) -> int:
-        """See Outlet."""
-        if self.close_sent or self.disconnected or self.conn.state is not State.OPEN or self.transport.is_closing():
-            return 0
-        self.transport.write(messages[0] if len(messages) == 1 else b"".join(messages))
-        return self.transport.get_write_buffer_size()
-
-    def keepalive_timeout(self) -> None:
-        """A ping was not answered: the second in a row ends the connection, whatever still waits for it."""
-        self.unanswered += 1
-        if self.unanswered < 2:
-            self.pong_timer = None
-            self.pending_ping_payload = None
-            self.send_keepalive_ping()
+    def hand_over(self, open_client: Callable[["Socket", str], Client], subprotocol: str) -> None:
+        """Give the transport away, right after `websocket.accept`; the application may return then."""
+        transport, self.transport = self.transport, _Released()
+        self.connections.discard(self)
+        self.scope["extensions"].clear()  # type: ignore[typeddict-item] # it names us, and would keep us until collected
+        self.conn.parser.close()  # the same
+        if transport.is_closing():
             return
-        self.queue.put_nowait({"type": "websocket.disconnect", "code": 1006})
-        self.transport.abort()
+        socket = Socket(transport)
+        socket.client = open_client(socket, subprotocol)
+        transport.set_protocol(socket)
 
-    def handle_ping(self) -> None:
-        """Answer, but not somebody who pings without ever reading the answers."""
-        if self.transport.get_write_buffer_size() > settings.slow_reader_bytes:
-            self.transport.abort()
+
+class _Released(asyncio.Transport):
+    """What is left of a transport that was given away: uvicorn closes it when the application returns."""
+
+    def close(self) -> None: ...
+
+
+class Socket(asyncio.Protocol):
+    """A client's connection after the handshake: frames in, frames out. It has no task, no queue and no timer.
+
+    A server's frames are unmasked, so the same bytes serve every client, and go straight into the transport; uvloop
+    writes what it was given in one turn of the loop at once.
+    """
+
+    __slots__ = ("_closing", "_deaf", "_kind", "_parts", "_paused", "_rest", "_transport", "_unanswered", "client")
+    framed = True
+
+    def __init__(self, transport: asyncio.Transport) -> None:
+        self.client: Client | None = None
+        self._transport = transport
+        self._rest = b""  # of what was received, what is not yet a whole frame, or has to wait
+        self._parts: bytearray | None = None  # of a message in several frames
+        self._kind = 0
+        self._unanswered = 0
+        self._paused = False
+        self._deaf = False
+        self._closing: asyncio.TimerHandle | None = None
+
+    # in
+
+    def data_received(self, data: bytes) -> None:
+        self._rest = self._rest + data if self._rest else data
+        if not self._paused:
+            self.read_on()
+
+    def read_on(self) -> None:
+        """See Outlet."""
+        data, at, client = self._rest, 0, self.client
+        if client is None or self._deaf:
+            self._rest = b""
+            return
+        try:
+            while self._closing is not None or not client.busy:
+                piece = frames.read(data, at, settings.message_bytes - len(self._parts or b""))
+                if piece is None:
+                    break
+                at = piece.end
+                self._take(piece, client)
+        except Broken as broken:
+            at = len(data)
+            self._fail(broken.code)
+        self._rest = data[at:]
+        self._pause(client.busy and self._closing is None)
+
+    def _pause(self, pause: bool) -> None:
+        if pause != self._paused and not self._transport.is_closing():
+            self._paused = pause
+            (self._transport.pause_reading if pause else self._transport.resume_reading)()
+
+    def _take(self, piece: Piece, client: Client) -> None:
+        match piece.opcode:
+            case frames.CLOSE:
+                self._goodbye(piece.payload)
+            case _ if self._closing is not None:
+                pass  # we have said goodbye: it is too late
+            case frames.PING:
+                self._pong(piece.payload)
+            case frames.PONG:
+                self._unanswered = 0
+            case opcode:
+                message = self._whole(opcode, piece)
+                if message is not None:
+                    client.hear(message)
+
+    def _whole(self, opcode: int, piece: Piece) -> str | bytes | None:
+        """The message that this piece completes."""
+        if (opcode == frames.CONTINUATION) == (self._parts is None):
+            raise Broken(frames.PROTOCOL_ERROR)
+        payload = piece.payload
+        if self._parts is None:
+            self._kind = opcode
         else:
-            super().handle_ping()
+            self._parts += payload
+            payload = bytes(self._parts) if piece.is_final else b""
+        if not piece.is_final:
+            self._parts = bytearray(payload) if self._parts is None else self._parts
+            return None
+        self._parts = None
+        return frames.text(payload) if self._kind == frames.TEXT else payload
 
-    def handle_pong(self, event: Frame) -> None:
-        self.unanswered = 0
-        super().handle_pong(event)
+    def _pong(self, payload: bytes) -> None:
+        """Answer, but not somebody who pings without ever reading the answers."""
+        if self.waiting() > settings.slow_reader_bytes:
+            self._transport.abort()
+        else:
+            self.write(frames.whole(frames.PONG, payload))
+
+    def _fail(self, code: int) -> None:
+        """What comes from now on makes no sense: say so, and wait until the client has read that, and hangs up."""
+        self._deaf = True
+        self.close(code, "")
+        if self._transport.can_write_eof():
+            self._transport.write_eof()
+
+    def _goodbye(self, payload: bytes) -> None:
+        answer = frames.farewell(payload)
+        if self._closing is None:
+            self._transport.write(answer)
+        self._transport.close()
+
+    def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002 - asyncio names it
+        if self._closing is not None:
+            self._closing.cancel()
+        client, self.client = self.client, None
+        if client is not None:
+            client.lost()
+
+    # out
+
+    def write(self, message: bytes) -> None:
+        """See Outlet."""
+        if self._closing is None:
+            self._transport.write(message)
+
+    def waiting(self) -> int:
+        """See Outlet."""
+        return self._transport.get_write_buffer_size()
+
+    def ping(self) -> None:
+        """See Outlet. The second in a row that nobody answered ends the connection, whatever still waits for it."""
+        if self._unanswered >= 2:
+            self._transport.abort()
+        else:
+            self._unanswered += 1
+            self.write(PING)
 
     def close(self, code: int, reason: str) -> None:
-        """See Outlet. A client that does not read is cut off after `close_timeout`."""
-        if self.close_sent or self.disconnected or self.transport.is_closing():
+        """See Outlet. A client that does not answer is cut off."""
+        if self._closing is not None or self._transport.is_closing():
             return
-        self.stop_keepalive()
-        self.queue.put_nowait({"type": "websocket.disconnect", "code": code, "reason": reason})
-        self.conn.send_close(code, reason)
-        self.transport.write(b"".join(self.conn.data_to_send()))
-        self.close_sent = True
-        if self.read_paused:
-            self.read_paused = False
-            self.transport.resume_reading()
-        self.close_timer = self.loop.call_later(self.close_timeout, self.transport.abort)
+        self._transport.write(frames.close(code, reason))
+        later = asyncio.get_running_loop().call_later
+        self._closing = later(CLOSE_TIMEOUT_S, self._transport.abort)
+        self._pause(False)
 
 
 class AsgiOutlet:
-    """The same for servers that know only ASGI: a task drains what is written."""
+    """The same for servers that know only ASGI: a task drains what is written, and they send the pings."""
 
     framed = False
 
     def __init__(self, send: Send, *, text: bool) -> None:
         self._send = send
         self._text = text
-        self._waiting: list[bytes] = []
+        self._messages: list[bytes] = []
         self._bytes = 0
+        self._free = asyncio.Event()
         self._closing: tuple[int, str] | None = None
         self._task: asyncio.Task[None] | None = None
 
-    def write(self, messages: list[bytes]) -> int:
+    async def serve(self, client: Client, receive: Receive) -> None:
+        """Hand on what the client says until it is gone, or we have said goodbye."""
+        try:
+            while self._closing is None and (event := await receive())["type"] == "websocket.receive":
+                text = event.get("text")
+                client.hear(event["bytes"] if text is None else text)
+                while client.busy:
+                    self._free.clear()
+                    await self._free.wait()
+            if self._task is not None:
+                await self._task
+        finally:
+            client.lost()
+
+    def read_on(self) -> None:
         """See Outlet."""
-        if self._closing is not None:
-            return 0
-        self._waiting += messages
-        self._bytes += sum(map(len, messages))
-        self._start()
+        self._free.set()
+
+    def write(self, message: bytes) -> None:
+        """See Outlet."""
+        if self._closing is None:
+            self._messages.append(message)
+            self._bytes += len(message)
+            self._start()
+
+    def waiting(self) -> int:
+        """See Outlet."""
         return self._bytes
+
+    def ping(self) -> None:
+        """See Outlet."""
 
     def close(self, code: int, reason: str) -> None:
         """See Outlet."""
@@ -121,8 +288,8 @@ class AsgiOutlet:
 
     async def _drain(self) -> None:
         try:
-            while self._waiting:
-                message = self._waiting.pop(0)
+            while self._messages:
+                message = self._messages.pop(0)
                 content: dict[str, Any] = {"text": message.decode()} if self._text else {"bytes": message}
                 await self._send({"type": "websocket.send", **content})
                 self._bytes -= len(message)
@@ -130,4 +297,4 @@ class AsgiOutlet:
                 code, reason = self._closing
                 await self._send({"type": "websocket.close", "code": code, "reason": reason})
         except (OSError, RuntimeError):  # the client is gone: `receive` says so too
-            self._waiting.clear()
+            self._messages.clear()

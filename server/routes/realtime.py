@@ -31,8 +31,12 @@ async def live(scope: Scope, receive: Receive, send: Send) -> None:
     accepted: Any = {"type": "websocket.accept", "subprotocol": agreed if offered else None, "headers": []}
     await send(accepted)
     gateway: Gateway = scope["litestar_app"].state.gateway
-    outlet = scope.get("extensions", {}).get(EXTENSION) or AsgiOutlet(send, text=agreed == JSON)  # type: ignore[union-attr]
-    await gateway.serve(outlet, agreed, receive)  # type: ignore[arg-type]
+    hand_over = (scope.get("extensions") or {}).get(EXTENSION)
+    if hand_over is not None:
+        hand_over(gateway.open, agreed)
+    else:
+        outlet = AsgiOutlet(send, text=agreed == JSON)  # type: ignore[arg-type] # Litestar narrows what ASGI takes
+        await outlet.serve(gateway.open(outlet, agreed), receive)
 
 
 def _same_origin(scope: Scope) -> bool:

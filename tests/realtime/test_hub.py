@@ -8,7 +8,7 @@ from domain.eventlog import Logged
 from domain.ids import UserID
 from domain.topics import voice
 from realtime.hub import Hub
-from realtime.news import Frame, News, entry
+from realtime.news import Frame, News, Run, encoding, entry
 
 TOPIC = "post:1"
 
@@ -19,14 +19,15 @@ class Ear:
     def __init__(self, *hidden: str) -> None:
         self.heard: list[tuple[str, str, str | None]] = []
         self.hidden = frozenset(hidden)
-        self.send_event: Callable[[Frame], None] = self._write
+        self.send_event: Callable[[Frame | Run], None] = self._write
 
     def hold(self, topics: Iterable[str], position: str) -> None: ...
 
     def remove(self, topic: str, code: str) -> None: ...
 
-    def _write(self, event: Frame) -> None:
-        self.heard.append((event.news.type, event.news.id[-2:], event.prev and event.prev[-2:]))
+    def _write(self, event: Frame | Run) -> None:
+        for each in event.frames:
+            self.heard.append((each.news.type, each.news.id[-2:], each.prev and each.prev[-2:]))
 
 
 def news(
@@ -34,6 +35,12 @@ def news(
 ) -> News:
     logged = Logged(seq, type, [TOPIC, *topics], "{}", None if actor is None else UserID(actor), None, now())
     return News(f"1-{seq}", entry(logged, f"1-{seq - 1}", delivery))
+
+
+def tell(hub: Hub, news: News, now: float) -> None:
+    """A batch of one."""
+    hub.deliver(news, now)
+    hub.say()
 
 
 def hub_with(*ears: Ear) -> Hub:
@@ -47,7 +54,7 @@ def test_an_event_reaches_every_listener_of_its_topic_and_nobody_else() -> None:
     here, there = Ear(), Ear()
     hub = hub_with(here)
     hub.join(there, "post:2", "", "")
-    hub.deliver(news(1, "comment.created", "event"), 0.0)
+    tell(hub, news(1, "comment.created", "event"), 0.0)
     assert here.heard == [("comment.created", "01", "")]
     assert there.heard == []
 
@@ -55,8 +62,8 @@ def test_an_event_reaches_every_listener_of_its_topic_and_nobody_else() -> None:
 def test_each_event_names_the_one_before_it() -> None:
     ear = Ear()
     hub = hub_with(ear)
-    hub.deliver(news(1, "comment.created", "event"), 0.0)
-    hub.deliver(news(2, "comment.created", "event"), 0.0)
+    tell(hub, news(1, "comment.created", "event"), 0.0)
+    tell(hub, news(2, "comment.created", "event"), 0.0)
     assert ear.heard[1] == ("comment.created", "02", "01")
 
 
@@ -64,7 +71,7 @@ def test_the_first_state_goes_out_at_once_and_of_the_next_only_the_newest() -> N
     ear = Ear()
     hub = hub_with(ear)
     for seq in range(1, 6):
-        hub.deliver(news(seq), seq / 100)
+        tell(hub, news(seq), seq / 100)
     hub.flush_due(0.05)
     assert [heard[1] for heard in ear.heard] == ["01"]
     hub.flush_due(0.12)
@@ -74,19 +81,19 @@ def test_the_first_state_goes_out_at_once_and_of_the_next_only_the_newest() -> N
 def test_what_is_held_back_goes_out_right_before_the_next_event() -> None:
     ear = Ear()
     hub = hub_with(ear)
-    hub.deliver(news(1), 0.0)
-    hub.deliver(news(2), 0.01)
-    hub.deliver(news(3, "comment.created", "event"), 0.02)
+    tell(hub, news(1), 0.0)
+    tell(hub, news(2), 0.01)
+    tell(hub, news(3, "comment.created", "event"), 0.02)
     assert ear.heard[1:] == [("post.counters", "02", "01"), ("comment.created", "03", "02")]
 
 
 def test_states_of_two_types_keep_the_order_of_their_ids() -> None:
     ear = Ear()
     hub = hub_with(ear)
-    hub.deliver(news(1, "a"), 0.0)
-    hub.deliver(news(2, "b"), 0.01)
-    hub.deliver(news(3, "a"), 0.02)
-    hub.deliver(news(4, "b"), 0.03)
+    tell(hub, news(1, "a"), 0.0)
+    tell(hub, news(2, "b"), 0.01)
+    tell(hub, news(3, "a"), 0.02)
+    tell(hub, news(4, "b"), 0.03)
     hub.flush_due(0.2)
     assert [heard[1] for heard in ear.heard] == ["01", "03", "04"]
 
@@ -94,21 +101,21 @@ def test_states_of_two_types_keep_the_order_of_their_ids() -> None:
 def test_who_joins_while_something_is_held_back_is_spared_what_they_know() -> None:
     early, late = Ear(), Ear()
     hub = hub_with(early)
-    hub.deliver(news(1), 0.0)
-    hub.deliver(news(2), 0.01)
+    tell(hub, news(1), 0.0)
+    tell(hub, news(2), 0.01)
     hub.join(late, TOPIC, "", news(2).id)
     hub.flush_due(0.2)
-    hub.deliver(news(3, "comment.created", "event"), 0.3)
+    tell(hub, news(3, "comment.created", "event"), 0.3)
     assert late.heard == [("comment.created", "03", "02")]
 
 
 def test_who_joins_while_something_is_held_back_hears_what_comes_after() -> None:
     early, late = Ear(), Ear()
     hub = hub_with(early)
-    hub.deliver(news(1), 0.0)
-    hub.deliver(news(2), 0.01)
+    tell(hub, news(1), 0.0)
+    tell(hub, news(2), 0.01)
     hub.join(late, TOPIC, "", news(2).id)
-    hub.deliver(news(3), 0.02)
+    tell(hub, news(3), 0.02)
     hub.flush_due(0.2)
     assert late.heard == [("post.counters", "03", "01")]
 
@@ -116,8 +123,8 @@ def test_who_joins_while_something_is_held_back_hears_what_comes_after() -> None
 def test_a_topic_that_nobody_listens_to_any_more_is_forgotten() -> None:
     ear = Ear()
     hub = hub_with(ear)
-    hub.deliver(news(1), 0.0)
-    hub.deliver(news(2), 0.01)
+    tell(hub, news(1), 0.0)
+    tell(hub, news(2), 0.01)
     hub.leave(ear, TOPIC)
     assert hub.channels == {}
     assert hub.holding == set()
@@ -128,8 +135,8 @@ def test_a_frame_is_encoded_once_for_all_who_want_the_same_bytes() -> None:
     frames: list[bytes] = []
     hub = hub_with(*ears)
     for ear in ears:
-        ear.send_event = lambda event: frames.append(event.bytes_for("potluck.v1.json", framed=True))
-    hub.deliver(news(1, "comment.created", "event"), 0.0)
+        ear.send_event = lambda event: frames.append(event.bytes_for(encoding("potluck.v1.json", framed=True)))
+    tell(hub, news(1, "comment.created", "event"), 0.0)
     assert len(frames) == 3
     assert len({id(frame) for frame in frames}) == 1
 
@@ -139,7 +146,7 @@ def test_what_somebody_may_not_see_is_withheld_and_their_next_frame_names_what_t
     wary, other = Ear(str(nasty)), Ear()
     hub = hub_with(wary, other)
     for seq, actor in enumerate([nice, nasty, nasty, nice], start=1):
-        hub.deliver(news(seq, "comment.created", "event", actor=actor), 0.0)
+        tell(hub, news(seq, "comment.created", "event", actor=actor), 0.0)
     assert wary.heard == [("comment.created", "01", ""), ("comment.created", "04", "01")]
     assert [prev for _, _, prev in other.heard] == ["", "01", "02", "03"]
 
@@ -148,11 +155,11 @@ def test_who_leaves_and_joins_again_is_told_what_they_were_sent_last_not_what_wa
     nasty = UUID(int=1)
     ear = Ear(str(nasty))
     hub = hub_with(ear)
-    hub.deliver(news(1, "comment.created", "event"), 0.0)
-    hub.deliver(withheld := news(2, "comment.created", "event", actor=nasty), 0.0)
+    tell(hub, news(1, "comment.created", "event"), 0.0)
+    tell(hub, withheld := news(2, "comment.created", "event", actor=nasty), 0.0)
     last = hub.leave(ear, TOPIC)
     hub.join(ear, TOPIC, withheld.id, withheld.id, last=last)
-    hub.deliver(news(3, "comment.created", "event"), 0.0)
+    tell(hub, news(3, "comment.created", "event"), 0.0)
     assert ear.heard == [("comment.created", "01", ""), ("comment.created", "03", "01")]
 
 
@@ -160,7 +167,7 @@ def test_what_is_below_somebody_hidden_is_withheld_whoever_says_it() -> None:
     nasty, nice = UUID(int=1), UUID(int=2)
     wary, other = Ear(str(nasty)), Ear()
     hub = hub_with(wary, other)
-    hub.deliver(news(1, "comment.created", "event", voice(UserID(nasty)), actor=nice), 0.0)
-    hub.deliver(news(2, "comment.created", "event", voice(UserID(nice)), actor=nice), 0.0)
+    tell(hub, news(1, "comment.created", "event", voice(UserID(nasty)), actor=nice), 0.0)
+    tell(hub, news(2, "comment.created", "event", voice(UserID(nice)), actor=nice), 0.0)
     assert wary.heard == [("comment.created", "02", "")]
     assert len(other.heard) == 2
