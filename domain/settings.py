@@ -84,10 +84,21 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
         int, Meta(description="Topics a connection may ask for a minute, again and again included.", ge=1)
     ] = 1200
     message_bytes: Annotated[int, Meta(description="Largest message from a client, bytes.")] = 65_536
-    slow_reader_bytes: Annotated[int, Meta(description="Bytes waiting for a client that end it.")] = 1_048_576
-    resume_bytes: Annotated[int, Meta(description="What a client missed may wait for it besides, bytes.", ge=0)] = (
-        16_777_216
-    )
+    slow_reader_merge_bytes: Annotated[
+        int, Meta(description="From so many bytes waiting for a client on, of state only the newest waits.", ge=1024)
+    ] = 65_536
+    slow_reader_reset_bytes: Annotated[
+        int, Meta(description="From so many on, events that wait are replaced by a `reset` per topic.", ge=1024)
+    ] = 262_144
+    slow_reader_close_bytes: Annotated[
+        int, Meta(description="From so many on, the client is closed with 4101.", ge=1024)
+    ] = 1_048_576
+    slow_reader_close_s: Annotated[
+        float, Meta(description="And when it has read none of what waits for so long, seconds.", gt=0)
+    ] = 10.0
+    resume_bytes: Annotated[
+        int, Meta(description="What a client missed and is told again may wait besides, bytes.", ge=0)
+    ] = 16_777_216
     errors_per_minute: Annotated[int, Meta(description="Malformed messages a minute that end it.", ge=1)] = 10
 
 

@@ -13,15 +13,22 @@ from domain.errors import DomainError
 from domain.ids import SessionID
 from domain.settings import settings
 from realtime import metrics, protocol
-from realtime.frames import frame
 from realtime.listening import TROUBLE, Delivery, Listening
-from realtime.news import Frame, Run, encoding
+from realtime.news import Frame, Run, Told, wire_for
+from realtime.outgoing import Limits, Outgoing
 from realtime.protocol import Close, Malformed
 from realtime.websocket import Outlet
 
 log = structlog.get_logger()
 RETRY = protocol.Retry(min_ms=500, max_ms=15_000)
 EXPIRY_NOTICE_S = 60
+AT_ONCE = 262_144  # bytes of what waits that are written in one turn of the loop: everybody else waits for that
+LIMITS = Limits(
+    merge=settings.slow_reader_merge_bytes,
+    reset=settings.slow_reader_reset_bytes,
+    close=settings.slow_reader_close_bytes,
+    resume=settings.resume_bytes,
+)
 
 
 class Live(Delivery, Protocol):
@@ -33,6 +40,10 @@ class Live(Delivery, Protocol):
 
     def forget(self, connection: "Connection") -> None:
         """The connection is gone."""
+        ...
+
+    def watch(self, connection: "Connection") -> None:
+        """Have the connection's `relieve` called every now and then, as long as it `is_slow`."""
         ...
 
 
@@ -61,21 +72,22 @@ class Connection:
     """One client. What it says is dealt with one by one; what it is told goes out in the order of calls."""
 
     __slots__ = (
-        *("__weakref__", "_cursor_at", "_encoding", "_errors", "_expiry_told", "_live", "_missed_bytes", "_outlet"),
-        *("_pinged_at", "_subprotocol", "_topics", "_working", "closed", "listening", "session_id", "slot", "viewer"),
+        *("__weakref__", "_cursor_at", "_errors", "_expiry_told", "_is_stalled", "_live", "_outlet", "_pinged_at"),
+        *("_stuck", "_topics", "_waiting", "_wire", "_working", "closed", "listening", "session_id", "slot", "viewer"),
     )
 
     def __init__(self, live: Live, outlet: Outlet, subprotocol: str) -> None:
         self._live = live
         self._outlet = outlet
-        self._subprotocol = subprotocol
-        self._encoding = encoding(subprotocol, framed=outlet.framed)
+        self._wire = wire_for(subprotocol, framed=outlet.framed)
         self.viewer: Viewer | None = None
         self.listening: Listening | None = None
         self.session_id: SessionID | None = None  # as the gateway knows it
         self.slot = 0
         self.closed = False
-        self._missed_bytes = 0  # of what is on its way to the client, what it had missed
+        self._waiting: Outgoing | None = None  # what is not written yet, while the client takes no more
+        self._is_stalled = False
+        self._stuck: tuple[int, float] | None = None  # the bytes that waited there, and since when
         self._topics: Allowance | None = None
         self._errors: deque[float] | None = None
         self._expiry_told = False
@@ -99,7 +111,7 @@ class Connection:
         if self.closed:
             return
         try:
-            command = protocol.decode(message, self._subprotocol)
+            command = protocol.decode(message, self._wire.subprotocol)
         except Malformed as malformed:
             self._mistaken(malformed)
             return
@@ -126,7 +138,7 @@ class Connection:
 
     def lost(self) -> None:
         """See websocket.Client."""
-        self.closed = True
+        self._end()
         self._live.forget(self)
 
     def _mistaken(self, malformed: Malformed) -> None:
@@ -226,43 +238,102 @@ class Connection:
 
     def answer(self, answer: protocol.Answer) -> None:
         """Put an answer behind what is on its way already."""
-        payload = protocol.encode(answer, self._subprotocol)
-        self._put(frame(payload, self._subprotocol) if self._outlet.framed else payload)
+        if self._waiting is not None:
+            self._waiting.add_answer(answer)
+        elif not self.closed:
+            self._outlet.write(Told(answer).bytes_for(self._wire))
 
     def send_event(self, event: Frame | Run) -> None:
         """See hub.Listener."""
-        if self._outlet.framed:
-            self._put(event.bytes_for(self._encoding))
+        if self._waiting is None and self._wire.framed:
+            if not self.closed:
+                self._outlet.write(event.bytes_for(self._wire))
         else:
             for each in event.frames:
-                self._put(each.bytes_for(self._encoding))
+                self._send(each)
+
+    def _send(self, event: Frame) -> None:
+        waiting = self._waiting
+        if waiting is not None:
+            waiting.add(event)
+            if waiting.bytes > LIMITS.close:
+                self.relieve()
+        elif not self.closed:
+            self._outlet.write(event.bytes_for(self._wire))
 
     def _tell(self, replay: list[Frame]) -> None:
-        for each in replay:
-            self.send_event(each)
-            self._missed_bytes += len(each.bytes_for(self._encoding))
-
-    def _put(self, message: bytes) -> None:
-        if self.closed:
+        """Put what was missed behind the answer that has announced it."""
+        if self.closed or not replay:
             return
-        self._outlet.write(message)
-        waiting = self._outlet.waiting()
-        if waiting <= settings.slow_reader_bytes:
-            self._missed_bytes = 0
-        elif waiting > settings.slow_reader_bytes + min(self._missed_bytes, settings.resume_bytes):
+        hands_over = self._waiting is not None
+        waiting = self._waiting = self._waiting or Outgoing(self._wire, LIMITS)
+        for each in replay:
+            waiting.add(each, is_missed=True)
+        if not hands_over:
+            self._hand_over()
+
+    def stalled(self) -> None:
+        """See websocket.Client: from now on what it is told waits here, where it can still be merged."""
+        self._is_stalled = True
+        if not self.closed:
+            metrics.SLOW_WAITING.inc()
+            self._waiting = self._waiting or Outgoing(self._wire, LIMITS)
+            self._live.watch(self)
+
+    def drained(self) -> None:
+        """See websocket.Client."""
+        self._is_stalled, self._stuck = False, None
+        self._hand_over()
+
+    def _hand_over(self) -> None:
+        """Write piece by piece what waits, as long as the client takes it; everybody else has a turn between."""
+        waiting, handed = self._waiting, 0
+        if waiting is None:
+            return
+        while waiting and not self._is_stalled:
+            if handed >= AT_ONCE:
+                asyncio.get_running_loop().call_soon(self._hand_over)
+                return
+            messages = waiting.take(LIMITS.merge)
+            handed += sum(map(len, messages))
+            for each in messages if not self._wire.framed else [b"".join(messages)]:
+                self._outlet.write(each)
+        if not self._is_stalled:
+            self._waiting = None
+
+    def relieve(self) -> None:
+        """Do what the limits say about what waits. Not when it comes: a client that reads has had no turn yet."""
+        waiting = self._waiting
+        if waiting is None:
+            return
+        is_too_much = waiting.relieve(self._outlet.waiting())
+        metrics.SLOW_MERGED.inc(waiting.merged)
+        metrics.SLOW_REPLACED.inc(waiting.replaced)
+        metrics.SLOW_RESET.inc(waiting.resets)
+        waiting.merged = waiting.replaced = waiting.resets = 0
+        if is_too_much:
+            metrics.SLOW_CLOSED_BYTES.inc()
             self.close(Close.TOO_SLOW)
+
+    @property
+    def is_slow(self) -> bool:
+        """Whether something waits that the client does not take."""
+        return self._is_stalled and not self.closed
 
     def give_up(self) -> None:
         """See listening.Voice."""
         self.close(Close.OVERLOADED)
 
     def close(self, code: Close) -> None:
-        """Say goodbye with a code that tells the client what to do next."""
+        """Say goodbye with a code that tells the client what to do next; what waits is left to its next connection."""
         if self.closed:
             return
-        self.closed = True
+        self._end()
         metrics.SOCKETS_CLOSED.labels(str(code.value)).inc()
         self._outlet.close(code, protocol.MEANINGS[code])
+
+    def _end(self) -> None:
+        self.closed, self._waiting = True, None
 
     # what time brings
 
@@ -270,6 +341,10 @@ class Connection:
         """Called about once a second: tell the position, what becomes of the token, and look whether it is there."""
         viewer, listening = self.viewer, self.listening
         if viewer is None or listening is None or self.closed:
+            return
+        if self._is_stuck(now):
+            metrics.SLOW_CLOSED_AGE.inc()
+            self.close(Close.TOO_SLOW)
             return
         left = viewer.expires_at - wall
         if left <= 0:
@@ -284,3 +359,12 @@ class Connection:
         if now - self._pinged_at >= settings.heartbeat_s - 1:
             self._pinged_at = now
             self._outlet.ping()
+
+    def _is_stuck(self, now: float) -> bool:
+        """Whether the client has taken nothing of what waits for too long."""
+        if not self._is_stalled:
+            return False
+        waiting = self._outlet.waiting()
+        if self._stuck is None or waiting < self._stuck[0]:
+            self._stuck = waiting, now
+        return now - self._stuck[1] >= settings.slow_reader_close_s

@@ -66,6 +66,7 @@ class Gateway:
         self._next_slot = 0
         self._admitted = 0
         self._greeting: dict[Connection, float] = {}  # who has yet to say hello -> until when; the oldest first
+        self._slow: set[Connection] = set()
         self._told = 0  # of what the hub has told, what is counted
         self._held_timer: asyncio.TimerHandle | None = None
         self._committed = asyncio.Event()
@@ -150,6 +151,7 @@ class Gateway:
     def forget(self, connection: Connection) -> None:
         """See connection.Live."""
         self._greeting.pop(connection, None)
+        self._slow.discard(connection)
         if connection.listening is not None:
             connection.listening.end()
         if connection not in self.connections:
@@ -161,6 +163,10 @@ class Gateway:
         if viewer is not None:
             _discard(self._sessions, connection.session_id, connection)
             _discard(self._users, str(viewer.id), connection)
+
+    def watch(self, connection: Connection) -> None:
+        """See connection.Live."""
+        self._slow.add(connection)
 
     def _on_news(self, batch: list[News]) -> None:
         moment = time.monotonic()
@@ -282,6 +288,11 @@ class Gateway:
             for connection in list(self._slots[self._next_slot]):
                 connection.tick(moment, wall)
             self._hurry(moment)
+            for connection in list(self._slow):
+                if connection.is_slow:
+                    connection.relieve()
+                else:
+                    self._slow.discard(connection)
             metrics.FRAMES.inc(self.hub.told - self._told)
             self._told = self.hub.told
 

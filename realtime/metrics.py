@@ -6,6 +6,18 @@ SOCKETS = Gauge("potluck_sockets", "Open sockets that have said hello.", multipr
 SOCKETS_CLOSED = Counter("potluck_sockets_closed_total", "Sockets that we closed, by code.", ["code"])
 NEWS = Counter("potluck_news_total", "News read from the stream, by type.", ["type"])
 FRAMES = Counter("potluck_frames_total", "Messages written to sockets.")
+SLOW_READERS = Counter(
+    "potluck_slow_readers_total",
+    "What was done about clients that read too slowly. Clients: `waiting`, `closed_bytes`, `closed_age`."
+    " Messages: `merged`, `replaced`; `reset` in place of these.",
+    ["step"],
+)
+SLOW_WAITING = SLOW_READERS.labels("waiting")
+SLOW_MERGED = SLOW_READERS.labels("merged")
+SLOW_REPLACED = SLOW_READERS.labels("replaced")
+SLOW_RESET = SLOW_READERS.labels("reset")
+SLOW_CLOSED_BYTES = SLOW_READERS.labels("closed_bytes")
+SLOW_CLOSED_AGE = SLOW_READERS.labels("closed_age")
 GAPS = Counter("potluck_stream_gaps_total", "Gaps in the stream, by how they were closed.", ["how"])
 DELIVERY_AGE = Histogram(
     "potluck_delivery_age_seconds",

@@ -1,15 +1,18 @@
 """One piece of news on its way: as an entry of a Redis stream, and as the frames that clients get."""
 
 from collections.abc import Set
+from itertools import product
 
 import msgspec
 
 from domain.eventlog import Logged
+from realtime import protocol
 from realtime.frames import frame
-from realtime.protocol import JSON, MSGPACK
+from realtime.protocol import JSON, SUBPROTOCOLS
 
 STREAM_FIELD = b"e"
 VOICE = "voice:"
+FRAME_SIZE = 148  # bytes of an event's frame without its topic, type and data
 
 
 class Entry(msgspec.Struct, array_like=True, frozen=True):
@@ -105,12 +108,30 @@ def wire_topic(topic: str) -> str:
     return "notifications" if topic.startswith("notifications:") else topic
 
 
-ENCODINGS = [(JSON, True), (MSGPACK, True), (JSON, False), (MSGPACK, False)]
+class Wire:
+    """How a connection's messages are written. There is one of each kind: see `wire_for`."""
+
+    __slots__ = ("framed", "number", "subprotocol")
+
+    def __init__(self, number: int, subprotocol: str, *, framed: bool) -> None:
+        self.number = number
+        self.subprotocol = subprotocol
+        self.framed = framed  # as whole WebSocket frames
 
 
-def encoding(subprotocol: str, *, framed: bool) -> int:
-    """What `bytes_for` takes: how a client's messages are written, and whether as whole WebSocket frames."""
-    return ENCODINGS.index((subprotocol, framed))
+WIRES = [
+    Wire(number, subprotocol, framed=framed)
+    for number, (subprotocol, framed) in enumerate(product(SUBPROTOCOLS, (False, True)))
+]
+
+
+def wire_for(subprotocol: str, *, framed: bool) -> Wire:
+    """The one of this kind."""
+    return next(each for each in WIRES if (each.subprotocol, each.framed) == (subprotocol, framed))
+
+
+def _written(payload: bytes, wire: Wire) -> bytes:
+    return frame(payload, wire.subprotocol) if wire.framed else payload
 
 
 class Frame:
@@ -122,20 +143,24 @@ class Frame:
         self.news = news
         self.topic = wire_topic(topic)
         self.prev = prev
-        self._made: list[bytes | None] = [None] * len(ENCODINGS)
+        self._made: list[bytes | None] = [None] * len(WIRES)
 
     @property
     def frames(self) -> "list[Frame]":
         """See Run."""
         return [self]
 
-    def bytes_for(self, encoding: int) -> bytes:
-        """The message, in one of ENCODINGS."""
-        made = self._made[encoding]
+    @property
+    def size(self) -> int:
+        """Roughly the bytes of the message, which need not have been made for that."""
+        return FRAME_SIZE + len(self.topic) + len(self.news.type) + len(self.news.data)
+
+    def bytes_for(self, wire: Wire) -> bytes:
+        """The message as it is written."""
+        made = self._made[wire.number]
         if made is None:
-            subprotocol, framed = ENCODINGS[encoding]
-            payload = self._json() if subprotocol == JSON else self._msgpack()
-            made = self._made[encoding] = frame(payload, subprotocol) if framed else payload
+            payload = self._json() if wire.subprotocol == JSON else self._msgpack()
+            made = self._made[wire.number] = _written(payload, wire)
         return made
 
     def _json(self) -> bytes:
@@ -158,11 +183,24 @@ class Run:
 
     def __init__(self, frames: list[Frame]) -> None:
         self.frames = frames
-        self._made: list[bytes | None] = [None] * len(ENCODINGS)
+        self._made: list[bytes | None] = [None] * len(WIRES)
 
-    def bytes_for(self, encoding: int) -> bytes:
-        """All messages; of a framed encoding, which is how one ends before the next begins."""
-        made = self._made[encoding]
+    def bytes_for(self, wire: Wire) -> bytes:
+        """All messages as they are written; of a framed wire, for there one ends before the next begins."""
+        made = self._made[wire.number]
         if made is None:
-            made = self._made[encoding] = b"".join([frame.bytes_for(encoding) for frame in self.frames])
+            made = self._made[wire.number] = b"".join([frame.bytes_for(wire) for frame in self.frames])
         return made
+
+
+class Told:
+    """An answer on its way, or whatever else is said to one client only."""
+
+    __slots__ = ("answer",)
+
+    def __init__(self, answer: protocol.Answer) -> None:
+        self.answer = answer
+
+    def bytes_for(self, wire: Wire) -> bytes:
+        """The message as it is written."""
+        return _written(protocol.encode(self.answer, wire.subprotocol), wire)

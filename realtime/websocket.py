@@ -5,6 +5,7 @@ in the way of ten thousand quiet sockets, so the transport is handed to a `Socke
 """
 
 import asyncio
+from collections import deque
 from collections.abc import Awaitable, Callable
 from typing import Any, Protocol
 
@@ -17,6 +18,8 @@ from realtime.frames import Broken, Piece
 EXTENSION = "potluck.handover"
 CLOSE_TIMEOUT_S = 10.0
 PING = frames.whole(frames.PING)
+STALLED_BYTES = settings.slow_reader_merge_bytes
+DRAINED_BYTES = STALLED_BYTES // 4
 
 Receive = Callable[[], Awaitable[Any]]
 Send = Callable[[Any], Awaitable[None]]
@@ -58,6 +61,14 @@ class Client(Protocol):
 
     def hear(self, message: str | bytes) -> None:
         """Take a message; only when not busy."""
+        ...
+
+    def stalled(self) -> None:
+        """More than `slow_reader_merge_bytes` wait for the client: what is written now waits for long."""
+        ...
+
+    def drained(self) -> None:
+        """It was stalled, and has read nearly all of it."""
         ...
 
     def lost(self) -> None:
@@ -112,6 +123,7 @@ class Socket(asyncio.Protocol):
         self._paused = False
         self._deaf = False
         self._closing: asyncio.TimerHandle | None = None
+        transport.set_write_buffer_limits(STALLED_BYTES, DRAINED_BYTES)
 
     # in
 
@@ -177,7 +189,7 @@ class Socket(asyncio.Protocol):
 
     def _pong(self, payload: bytes) -> None:
         """Answer, but not somebody who pings without ever reading the answers."""
-        if self.waiting() > settings.slow_reader_bytes:
+        if self.waiting() > settings.slow_reader_close_bytes:
             self._transport.abort()
         else:
             self.write(frames.whole(frames.PONG, payload))
@@ -203,6 +215,14 @@ class Socket(asyncio.Protocol):
             client.lost()
 
     # out
+
+    def pause_writing(self) -> None:
+        if self.client is not None:
+            self.client.stalled()
+
+    def resume_writing(self) -> None:
+        if self.client is not None:
+            self.client.drained()
 
     def write(self, message: bytes) -> None:
         """See Outlet."""
@@ -239,14 +259,17 @@ class AsgiOutlet:
     def __init__(self, send: Send, *, text: bool) -> None:
         self._send = send
         self._text = text
-        self._messages: list[bytes] = []
+        self._client: Client | None = None
+        self._messages: deque[bytes] = deque()
         self._bytes = 0
+        self._is_stalled = False
         self._free = asyncio.Event()
         self._closing: tuple[int, str] | None = None
         self._task: asyncio.Task[None] | None = None
 
     async def serve(self, client: Client, receive: Receive) -> None:
         """Hand on what the client says until it is gone, or we have said goodbye."""
+        self._client = client
         try:
             while self._closing is None and (event := await receive())["type"] == "websocket.receive":
                 text = event.get("text")
@@ -257,6 +280,7 @@ class AsgiOutlet:
             if self._task is not None:
                 await self._task
         finally:
+            self._client = None
             client.lost()
 
     def read_on(self) -> None:
@@ -269,6 +293,9 @@ class AsgiOutlet:
             self._messages.append(message)
             self._bytes += len(message)
             self._start()
+            if self._bytes > STALLED_BYTES and not self._is_stalled and self._client is not None:
+                self._is_stalled = True
+                self._client.stalled()
 
     def waiting(self) -> int:
         """See Outlet."""
@@ -289,10 +316,14 @@ class AsgiOutlet:
     async def _drain(self) -> None:
         try:
             while self._messages:
-                message = self._messages.pop(0)
+                message = self._messages.popleft()
                 content: dict[str, Any] = {"text": message.decode()} if self._text else {"bytes": message}
                 await self._send({"type": "websocket.send", **content})
                 self._bytes -= len(message)
+                if self._is_stalled and self._bytes <= DRAINED_BYTES:
+                    self._is_stalled = False
+                    if self._client is not None:
+                        self._client.drained()
             if self._closing is not None:
                 code, reason = self._closing
                 await self._send({"type": "websocket.close", "code": code, "reason": reason})

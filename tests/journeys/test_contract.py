@@ -30,6 +30,7 @@ UNKNOWN = "00000000-0000-7000-8000-000000000000"
 @pytest.fixture(scope="module")
 def potluck(tmp_path_factory: pytest.TempPathFactory) -> Generator[Potluck]:
     short = {"POTLUCK_HELLO_S": "0.5", "POTLUCK_HEARTBEAT_S": "5", "POTLUCK_TOPICS_PER_CONNECTION": "5"}
+    short["POTLUCK_SLOW_READER_CLOSE_S"] = "1"
     running = Potluck(tmp_path_factory.mktemp("contract") / "data", **QUICK, **short)
     yield running
     running.interrupt()
@@ -315,6 +316,7 @@ async def test_a_client_that_never_reads_is_closed_and_nobody_else_waits(potluck
         edits += 20
         assert edits < 1500
     await quick.until(lambda: len(quick.topics[topic].events) == edits)
+    assert 'slow_readers_total{step="closed_age"} 1.0' in (await ada.http.get(f"{potluck.url}/metrics")).text
     slow.transport.resume_reading()
     assert await code_of(slow) == 4101
     await quick.stop()

@@ -8,7 +8,7 @@ from domain.eventlog import Logged
 from domain.ids import UserID
 from domain.topics import voice
 from realtime.hub import Hub
-from realtime.news import Frame, News, Run, encoding, entry
+from realtime.news import Frame, News, Run, entry, wire_for
 
 TOPIC = "post:1"
 
@@ -135,7 +135,7 @@ def test_a_frame_is_encoded_once_for_all_who_want_the_same_bytes() -> None:
     frames: list[bytes] = []
     hub = hub_with(*ears)
     for ear in ears:
-        ear.send_event = lambda event: frames.append(event.bytes_for(encoding("potluck.v1.json", framed=True)))
+        ear.send_event = lambda event: frames.append(event.bytes_for(wire_for("potluck.v1.json", framed=True)))
     tell(hub, news(1, "comment.created", "event"), 0.0)
     assert len(frames) == 3
     assert len({id(frame) for frame in frames}) == 1

@@ -43,6 +43,10 @@ class Echo:
         self.busy = False
         self.outlet.read_on()
 
+    def stalled(self) -> None: ...
+
+    def drained(self) -> None: ...
+
     def lost(self) -> None:
         assert not self.is_lost
         self.is_lost = True
