@@ -99,6 +99,10 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     resume_bytes: Annotated[
         int, Meta(description="What a client missed and is told again may wait besides, bytes.", ge=0)
     ] = 16_777_216
+    home_bytes: Annotated[
+        int,
+        Meta(description="Posts may wait to be told to homes, bytes per process; beyond it homes begin anew.", ge=0),
+    ] = 16_777_216
     errors_per_minute: Annotated[int, Meta(description="Malformed messages a minute that end it.", ge=1)] = 10
 
 

@@ -15,7 +15,6 @@ import structlog
 from domain import eventlog
 from domain.clock import now
 from domain.eventlog import Event
-from domain.graph.queries import followers_among
 from domain.ids import SessionID
 from domain.settings import settings
 from realtime import metrics, protocol
@@ -52,7 +51,7 @@ class Gateway:
         self.hub = Hub(settings.state_interval_s)
         self.ring = Ring(settings.replay_window_s, settings.replay_bytes)
         self.tail = Tail(self._on_begin, self._on_news, self._on_lost)
-        self.home = Home(followers_among)
+        self.home = Home()
         self.judge = Judge()
         self.connections: set[Connection] = set()
         self.draining = False

@@ -1,22 +1,31 @@
-"""Home, joined at the edge: which connected users follow whoever posted. One question per process and tick."""
+"""Home, joined at the edge: which connected users follow whoever posted. The database is asked, for it alone knows."""
 
 import asyncio
 from collections import deque
-from collections.abc import Awaitable, Callable, Collection
+from collections.abc import Callable, Collection, Iterator
+from itertools import islice
 from typing import Protocol
 from uuid import UUID
 
 import structlog
 
 from domain import eventlog
+from domain.graph.queries import followers_among, followers_of
 from domain.ids import UserID
-from realtime.access import HOME
+from domain.settings import settings
+from realtime import metrics
+from realtime.access import AT_ONCE, HOME
 from realtime.news import Frame, News
 
 log = structlog.get_logger()
 AUTHOR = "author:"
+UNHEARD = "too much was posted while nobody could say who hears it"
 
-FollowersAmong = Callable[[Collection[UserID], Collection[UserID]], Awaitable[set[tuple[UserID, UserID]]]]
+# Measured: docs/decisions/0016.
+POSTS = 5  # in one question: what an answer holds is bounded by it
+FEW = 1_000  # listeners whose names are sent along, whoever posts
+MANY = 20_000  # followers of an author: to read more costs more than to name the listeners
+CROWDS = 10_000  # authors of whom it is remembered that they have so many
 
 
 class HomeListener(Protocol):
@@ -29,53 +38,65 @@ class HomeListener(Protocol):
         """See hub.Listener."""
         ...
 
+    def reset(self, topic: str, position: str, reason: str) -> None:
+        """Begin anew with a topic at this position."""
+        ...
+
 
 class Audiences:
-    """Asks who follows whom for everybody who wants to know in the same turn of the loop."""
+    """Asks whom they follow for everybody who comes back in the same turn of the loop."""
 
-    def __init__(self, followers_among: FollowersAmong) -> None:
-        self._followers_among = followers_among
+    def __init__(self) -> None:
         self._authors: set[UserID] = set()
         self._users: set[UserID] = set()
-        self._asking: asyncio.Task[set[tuple[UserID, UserID]]] | None = None
+        self._asking: asyncio.Task[dict[UserID, set[UserID]]] | None = None
 
-    async def of(self, authors: Collection[UserID], users: Collection[UserID]) -> set[tuple[UserID, UserID]]:
-        """(author, follower) among these, as of now or later. Raises what the database raises."""
-        if not authors or not users:
+    async def followed(self, user_id: UserID, authors: Collection[UserID]) -> set[UserID]:
+        """Of these authors, those whom the user hears of, as of now or later. Raises what the database raises."""
+        if not authors:
             return set()
         self._authors.update(authors)
-        self._users.update(users)
+        self._users.add(user_id)
         if self._asking is None:
             self._asking = asyncio.create_task(self._ask())
-        return await asyncio.shield(self._asking)
+        found = await asyncio.shield(self._asking)
+        return {author for author in authors if user_id in found.get(author, ())}
 
-    async def _ask(self) -> set[tuple[UserID, UserID]]:
+    async def _ask(self) -> dict[UserID, set[UserID]]:
         await asyncio.sleep(0)  # let all who ask in this turn say so
-        authors, users = self._authors, self._users
+        authors, users = self._authors, list(self._users)
         self._authors, self._users, self._asking = set(), set(), None
-        return await self._followers_among(authors, users)
+        found: dict[UserID, set[UserID]] = {author: set() for author in authors}
+        for start in range(0, len(users), AT_ONCE):
+            for author, followers in (await followers_among(authors, users[start : start + AT_ONCE])).items():
+                found[author].update(followers)
+        return found
 
 
 class Home:
-    """News of authors waits here, in order, until it is known who hears it."""
+    """News of authors waits here, in order, until it is known who hears it.
 
-    def __init__(self, followers_among: FollowersAmong) -> None:
-        self.audiences = Audiences(followers_among)
+    What waits is bounded: beyond `settings.home_bytes` it is forgotten, and all who listen begin anew.
+    """
+
+    def __init__(self) -> None:
+        self.audiences = Audiences()
         self.undecided: deque[tuple[str, News]] = deque()  # (the position before it, news)
-        self.listeners: dict[UserID, set[HomeListener]] = {}
+        self.listeners: dict[UserID, tuple[HomeListener, ...]] = {}
+        self._bytes = 0
+        self._crowds: set[UserID] = set()  # authors with more than MANY followers
         self._deciding: asyncio.Task[None] | None = None
 
     def join(self, user_id: UserID, listener: HomeListener) -> None:
         """Have a connection hear what those post whom its user follows."""
-        self.listeners.setdefault(user_id, set()).add(listener)
+        self.leave(user_id, listener)
+        self.listeners[user_id] = (*self.listeners.get(user_id, ()), listener)
 
     def leave(self, user_id: UserID, listener: HomeListener) -> None:
         """Have it hear no more."""
-        of_user = self.listeners.get(user_id)
-        if of_user is not None:
-            of_user.discard(listener)
-            if not of_user:
-                del self.listeners[user_id]
+        others = tuple(each for each in self.listeners.pop(user_id, ()) if each is not listener)
+        if others:
+            self.listeners[user_id] = others
 
     def settled(self, position: str) -> str:
         """The position up to which every audience is decided."""
@@ -86,12 +107,16 @@ class Home:
         if not self.listeners and not self.undecided:
             return
         self.undecided.append((before, news))
-        if self._deciding is None or self._deciding.done():
+        self._bytes += news.size
+        if self._bytes > settings.home_bytes:
+            self._give_up(news.id)
+        elif self._deciding is None or self._deciding.done():
             self._deciding = asyncio.create_task(self._decide())
 
     def forget(self) -> None:
-        """News was lost: nothing that waits here can be trusted to be complete."""
+        """Nothing that waits here is told: news was lost, or there is too much of it."""
         self.undecided.clear()
+        self._bytes = 0
 
     async def stop(self) -> None:
         """End what runs."""
@@ -99,12 +124,19 @@ class Home:
             self._deciding.cancel()
             await asyncio.gather(self._deciding, return_exceptions=True)
 
+    def _give_up(self, position: str) -> None:
+        log.warning("home.gave_up", posts=len(self.undecided), listeners=len(self.listeners))
+        metrics.HOME_RESETS.inc()
+        self.forget()
+        for listener in list(self._of(self.listeners)):
+            listener.reset(HOME, position, UNHEARD)
+
     async def _decide(self) -> None:
         delay = 0.05
         while self.undecided:
-            waiting = list(self.undecided)
+            waiting = list(islice(self.undecided, POSTS))
             try:
-                pairs = await self.audiences.of({author_of(news) for _, news in waiting}, set(self.listeners))
+                heard = await self._followers({author_of(news) for _, news in waiting})
             except eventlog.UNREADABLE as trouble:
                 log.warning("home.interrupted", error=type(trouble).__name__)
                 await asyncio.sleep(delay)
@@ -114,15 +146,37 @@ class Home:
                 if not self.undecided or self.undecided[0] is not each:
                     break  # forgotten meanwhile
                 self.undecided.popleft()
-                self._tell(each[1], pairs)
+                self._bytes -= each[1].size
+                self._tell(each[1], heard.get(author_of(each[1]), ()))
 
-    def _tell(self, news: News, pairs: set[tuple[UserID, UserID]]) -> None:
-        frame, author = Frame(news, HOME, None), author_of(news)
-        for user_id, of_user in self.listeners.items():
-            if (author, user_id) in pairs:
-                for listener in of_user:
-                    if listener.home_from < news.id:
-                        listener.send_event(frame)
+    async def _followers(self, authors: set[UserID]) -> dict[UserID, list[UserID]]:
+        """Who may hear of each author. One question, but for the first post of somebody with very many followers."""
+        found: dict[UserID, list[UserID]] = {}
+        crowds = authors if len(self.listeners) <= FEW else authors & self._crowds
+        if crowds != authors:
+            for author, followers in (await followers_of(authors - crowds, MANY)).items():
+                if followers is None:
+                    self._remember(author)
+                else:
+                    found[author] = followers
+        if found.keys() != authors:
+            found |= await followers_among(authors - found.keys(), self.listeners)
+        return found
+
+    def _remember(self, author: UserID) -> None:
+        if len(self._crowds) >= CROWDS:
+            self._crowds.clear()
+        self._crowds.add(author)
+
+    def _tell(self, news: News, followers: Collection[UserID]) -> None:
+        frame = Frame(news, HOME, None)
+        for listener in self._of(followers):
+            if listener.home_from < news.id:
+                listener.send_event(frame)
+
+    def _of(self, users: Collection[UserID]) -> Iterator[HomeListener]:
+        for user_id in users:
+            yield from self.listeners.get(user_id, ())
 
 
 def author_of(news: News) -> UserID:

@@ -300,6 +300,10 @@ class Listening:
             self.leave([topic])
             self._voice.answer(protocol.Removed(topic=topic, code=_removal(code)))
 
+    def reset(self, topic: str, position: str, reason: str) -> None:
+        """See home.HomeListener."""
+        self._voice.answer(protocol.Reset(topic=topic, cursor=position, reason=reason))
+
     def _judge_soon(self) -> None:
         if (self.held or self._turned) and (self._judging is None or self._judging.done()):
             self._judging = asyncio.create_task(self._judge())
@@ -343,7 +347,7 @@ class Listening:
         if turned is not None and outcome.outcome != "reset":
             self._turned[topic] = turned
         if outcome.outcome == "reset" and outcome.cursor is not None:
-            self._voice.answer(protocol.Reset(topic=topic, cursor=outcome.cursor, reason=UNCLEAR))
+            self.reset(topic, outcome.cursor, UNCLEAR)
         for frame in told:
             self.send_event(frame)
 
@@ -352,7 +356,7 @@ class Listening:
             since = self._turned.pop(topic)
             if missed.is_stale(topic, since):
                 self._delivery.hub.flush_topic(topic)
-                self._voice.answer(protocol.Reset(topic=topic, cursor=self._delivery.position, reason=SPOKE))
+                self.reset(topic, self._delivery.position, SPOKE)
 
 
 def _is_no_past(cursor: str, position: str) -> bool:

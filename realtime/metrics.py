@@ -19,6 +19,9 @@ SLOW_RESET = SLOW_READERS.labels("reset")
 SLOW_CLOSED_BYTES = SLOW_READERS.labels("closed_bytes")
 SLOW_CLOSED_AGE = SLOW_READERS.labels("closed_age")
 GAPS = Counter("potluck_stream_gaps_total", "Gaps in the stream, by how they were closed.", ["how"])
+HOME_RESETS = Counter(
+    "potluck_home_resets_total", "Times that all homes had to begin anew: too much was posted while nobody answered."
+)
 DELIVERY_AGE = Histogram(
     "potluck_delivery_age_seconds",
     "From an event's record to its arrival in this process.",

@@ -64,8 +64,8 @@ class Missed:
         for question in questions:
             by[question.what].append(question)
         if authors := {UserID(UUID(each.one)) for each in by["follows"]}:
-            pairs = await self._audiences.of(authors, {self._viewer.id})
-            self._answers |= {each: (UUID(each.one), self._viewer.id) in pairs for each in by["follows"]}
+            followed = await self._audiences.followed(self._viewer.id, authors)
+            self._answers |= {each: UUID(each.one) in followed for each in by["follows"]}
         if posts := {UUID(each.one) for each in by["sees"]}:
             seen = await visible_posts(self._viewer, posts)
             self._answers |= {each: UUID(each.one) in seen for each in by["sees"]}

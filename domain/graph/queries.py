@@ -184,17 +184,36 @@ async def read_relation(viewer: Viewer, user_id: UserID) -> Relation:
     return Relation(row["following"], row["followed_by"], blocked=row["blocked"], muted=row["muted"])
 
 
-FOLLOWERS_AMONG = """
-SELECT f.followed_id, f.follower_id FROM follows f
-WHERE f.followed_id = ANY($1::uuid[]) AND f.follower_id = ANY($2::uuid[]) AND f.status = 'active'
-    AND NOT EXISTS (SELECT FROM mutes m WHERE m.muter_id = f.follower_id AND m.muted_id = f.followed_id)
+FOLLOWERS_OF = """
+SELECT a.id AS author, first.followers FROM unnest($1::uuid[]) a (id), LATERAL (
+    SELECT CASE WHEN count(*) <= $2 THEN coalesce(array_agg(follower_id), '{}') END AS followers FROM (
+        SELECT f.follower_id FROM follows f
+        WHERE f.followed_id = a.id AND f.status = 'active'
+            AND NOT EXISTS (SELECT FROM mutes m WHERE m.muter_id = f.follower_id AND m.muted_id = f.followed_id)
+        LIMIT $2::int + 1
+    ) found
+) first
 """
 
 
-async def followers_among(authors: Collection[UserID], users: Collection[UserID]) -> set[tuple[UserID, UserID]]:
-    """(author, follower) for those of the users who follow one of the authors, and have not muted them."""
+async def followers_of(authors: Collection[UserID], at_most: int) -> dict[UserID, list[UserID] | None]:
+    """Who follows each of the authors and has not muted them; None where these are more than so many."""
+    rows = await db.fetch(FOLLOWERS_OF, list(authors), at_most)
+    return {row["author"]: row["followers"] for row in rows}
+
+
+FOLLOWERS_AMONG = """
+SELECT f.followed_id AS author, array_agg(f.follower_id) AS followers FROM follows f
+WHERE f.followed_id = ANY($1::uuid[]) AND f.follower_id = ANY($2::uuid[]) AND f.status = 'active'
+    AND NOT EXISTS (SELECT FROM mutes m WHERE m.muter_id = f.follower_id AND m.muted_id = f.followed_id)
+GROUP BY f.followed_id
+"""
+
+
+async def followers_among(authors: Collection[UserID], users: Collection[UserID]) -> dict[UserID, list[UserID]]:
+    """The same, of these users only; an author whom none of them follows is left out."""
     rows = await db.fetch(FOLLOWERS_AMONG, list(authors), list(users))
-    return {(row["followed_id"], row["follower_id"]) for row in rows}
+    return {row["author"]: row["followers"] for row in rows}
 
 
 HIDDEN_FROM = """

@@ -534,23 +534,27 @@ async def test_statuses_are_told_of_everybody_asked_for() -> None:
     assert found.statuses == {ben.id: "active", eve.id: "pending", gone.id: "none", unknown: "none"}
 
 
-async def test_followers_among_are_the_active_ones() -> None:
-    ana, ben, eve = await make_user(), await make_user(), await make_private()
-    await actions.follow_user(ana, ben.id)
+async def test_who_hears_of_an_author_follows_them_actively_and_has_not_muted_them() -> None:
+    ana, ben, eve, mat = await make_user(), await make_user(), await make_private(), await make_user()
+    await asyncio_in_turn(actions.follow_user(each, ben.id) for each in (ana, eve, mat))
     await actions.follow_user(ana, eve.id)
+    await actions.mute_user(mat, ben.id)
 
-    found = await queries.followers_among([ben.id, eve.id], [ana.id, ben.id])
+    everybody = await queries.followers_of([ben.id, eve.id], at_most=2)
+    among = await queries.followers_among([ben.id, eve.id], [ana.id, ben.id, mat.id])
 
-    assert found == {(ben.id, ana.id)}
+    assert {author: set(found or ()) for author, found in everybody.items()} == {
+        ben.id: {ana.id, eve.id},
+        eve.id: set(),
+    }
+    assert among == {ben.id: [ana.id]}
 
 
-async def test_whoever_has_muted_an_author_is_not_among_the_followers_who_hear_of_them() -> None:
-    ana, ben = await make_user(), await make_user()
-    await actions.follow_user(ana, ben.id)
+async def test_more_followers_than_wanted_are_not_read() -> None:
+    ana, ben, eve = await make_user(), await make_user(), await make_user()
+    await asyncio_in_turn(actions.follow_user(each, ana.id) for each in (ben, eve))
 
-    await actions.mute_user(ana, ben.id)
-
-    assert await queries.followers_among([ben.id], [ana.id]) == set()
+    assert await queries.followers_of([ana.id, ben.id], at_most=1) == {ana.id: None, ben.id: []}
 
 
 # counters

@@ -177,6 +177,34 @@ async def test_home_tells_followers_of_posts_and_nobody_else(people: list[Member
         await each.stop()
 
 
+async def test_a_post_is_one_question_of_each_process_however_many_listen(both: Both, people: list[Member]) -> None:
+    ada, *others = people
+    for each in others:
+        await each.do("PUT", f"/users/{ada.id}/follow")
+    sockets = [await each.live({"home": None}, url=process.url) for each in people for process in both]
+    before = await questions_of_home(both[0])
+
+    await ada.do("POST", "/posts", {"content": "For many"})
+    for each in sockets[2:]:
+        await each.until(lambda each=each: len(each.topics["home"].events) == 1)
+
+    assert await questions_of_home(both[0]) == before + len(both)
+    assert [each.topics["home"].events for each in sockets[:2]] == [[], []]
+    for each in sockets:
+        await each.close()
+
+
+async def questions_of_home(potluck: Potluck) -> int:
+    connection: Any = await asyncpg.connect(potluck.database_url())
+    try:
+        await connection.execute("CREATE EXTENSION IF NOT EXISTS pg_stat_statements")
+        return await connection.fetchval(
+            "SELECT coalesce(sum(calls), 0)::int FROM pg_stat_statements WHERE query ~ 'followed_id AS author'"
+        )
+    finally:
+        await connection.close()
+
+
 async def test_home_is_resumed_from_its_cursor_on_another_process(both: Both, people: list[Member]) -> None:
     ada, bob, carol, _ = people
     await bob.do("PUT", f"/users/{ada.id}/follow")
