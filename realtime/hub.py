@@ -108,14 +108,6 @@ class Hub:
             self._forget(channel)
         return channel.sent if last is None else last
 
-    def sift(self, listener: Listener, topic: str) -> None:
-        """From now on something may be withheld from a listener, or nothing any more."""
-        self.say()
-        channel = self.channels.get(topic)
-        if channel is not None and listener in channel.members and listener.hidden:
-            channel.members.discard(listener)
-            channel.wary[listener] = None
-
     def of_owner(self, owner: str) -> list[Channel]:
         """The topics of somebody's things."""
         return list(self._owned.get(owner, ()))

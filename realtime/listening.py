@@ -76,7 +76,7 @@ class Listening:
     """
 
     __slots__ = (
-        *("_delivery", "_hidden_known", "_judging", "_turned", "_voice", "ended"),
+        *("_delivery", "_hidden_known", "_judging", "_voice", "ended"),
         *("held", "hidden", "home_from", "send_event", "topics", "viewer"),
     )
 
@@ -91,7 +91,6 @@ class Listening:
         self._voice = voice
         self._delivery = delivery
         self._hidden_known = False
-        self._turned: dict[str, str] = {}  # topic -> the position from which on copies of it may hold somebody hidden
         self._judging: asyncio.Task[None] | None = None
 
     @property
@@ -101,7 +100,7 @@ class Listening:
         position = delivery.home.settled(delivery.position) if HOME in self.topics else delivery.position
         for topic in self.topics:
             position = delivery.hub.settled(self._channel(topic), position)
-        return min(position, *self._turned.values(), *(held.position for held in self.held.values()), position)
+        return min([position, *(held.position for held in self.held.values())])
 
     def ticket(self) -> str | None:
         """What the client may resume with; topics that are held are not in it."""
@@ -122,7 +121,6 @@ class Listening:
         for topic in topics:
             if self.topics.pop(topic, None) is not None:
                 self.held.pop(topic, None)
-                self._turned.pop(topic, None)
                 self._delivery.hub.leave(self, self._channel(topic))
                 if topic == HOME:
                     self._delivery.home.leave(self.viewer.id, self)
@@ -268,7 +266,9 @@ class Listening:
         """Something changed at `position` that may concern these topics: hear nothing of them until it is known."""
         hub = self._delivery.hub
         for topic in topics:
-            if topic in self.topics and topic not in self.held and topic not in OWN:
+            if topic in self.held:
+                self.held[topic] = Held(min(position, self.held[topic].position), self.held[topic].last)
+            elif topic in self.topics and topic not in OWN:
                 hub.flush_topic(topic)
                 self.held[topic] = Held(position, hub.leave(self, topic))
         self._judge_soon()
@@ -283,15 +283,14 @@ class Listening:
         self.hold(list(self.topics), position)
 
     def turn(self, news: News) -> None:
-        """Somebody's acts are withheld from now on, or no longer; copies of what they commented on are stale."""
+        """Somebody's acts are withheld from now on, or no longer; copies of what they commented on are stale.
+
+        Who heard anything more before they know it, and is cut off, would come back from behind it with the stale copy.
+        """
         if self._hidden_known:
             for person, is_hidden in news.turned(str(self.viewer.id)):
                 (self.hidden.add if is_hidden else self.hidden.discard)(person)
-        for topic in self.topics:
-            if topic.startswith(WITHHOLDING):
-                self._delivery.hub.sift(self, topic)
-                self._turned.setdefault(topic, f"{int(news.id, 16) - 1:024x}")
-        self._judge_soon()
+        self.hold([topic for topic in self.topics if topic.startswith(WITHHOLDING)], f"{int(news.id, 16) - 1:024x}")
 
     def remove(self, topic: str, code: str) -> None:
         """The viewer may not listen to it any more."""
@@ -305,13 +304,13 @@ class Listening:
         self._voice.answer(protocol.Reset(topic=topic, cursor=position, reason=reason))
 
     def _judge_soon(self) -> None:
-        if (self.held or self._turned) and (self._judging is None or self._judging.done()):
+        if self.held and (self._judging is None or self._judging.done()):
             self._judging = asyncio.create_task(self._judge())
 
     async def _judge(self) -> None:
-        """Until nothing is held and no copy is stale: ask, and do what the answers say."""
+        """Until nothing is held: ask, and do what the answers say."""
         give_up_at = time.monotonic() + GIVE_UP_S
-        while self.held or self._turned:
+        while self.held:
             since, missed = self._delivery.position, self._missed()
             try:
                 verdicts = await self._judged(list(self.held))
@@ -330,33 +329,21 @@ class Listening:
             for topic, verdict in verdicts.items():
                 if topic in self.held and verdict is not None and not self._changed(topic, verdict.owner, since):
                     self._resume(topic, verdict, missed)
-            self._reset_stale(missed)
 
     def _cursors(self) -> Mapping[str, str | None]:
         """From where on it is to be known what happened to topics."""
-        held = {topic: min(each.position, self._turned.get(topic, each.position)) for topic, each in self.held.items()}
-        return self._turned | held
+        return {topic: held.position for topic, held in self.held.items()}
 
     def _resume(self, topic: str, verdict: Verdict, missed: Missed) -> None:
         held = self.held.pop(topic)
         if verdict.code != "ok":
             self.remove(topic, verdict.code)
             return
-        turned = self._turned.get(topic)
         outcome, told = self._join(topic, verdict.owner, held.position, missed, held=held)
-        if turned is not None and outcome.outcome != "reset":
-            self._turned[topic] = turned
         if outcome.outcome == "reset" and outcome.cursor is not None:
-            self.reset(topic, outcome.cursor, UNCLEAR)
+            self.reset(topic, outcome.cursor, SPOKE if missed.is_stale(topic, held.position) else UNCLEAR)
         for frame in told:
             self.send_event(frame)
-
-    def _reset_stale(self, missed: Missed) -> None:
-        for topic in [each for each in self._turned if each not in self.held]:
-            since = self._turned.pop(topic)
-            if missed.is_stale(topic, since):
-                self._delivery.hub.flush_topic(topic)
-                self.reset(topic, self._delivery.position, SPOKE)
 
 
 def _is_no_past(cursor: str, position: str) -> bool:

@@ -18,6 +18,7 @@ from realtime.replay import Ring
 WITHHOLDING = "post:"  # topics on which acts of people who are blocked are withheld, and what is below them
 HOME_NEWS = "author:*"  # where the ring keeps the news of all authors
 PUBLISHED = "post.published"
+DELETED = "comment.deleted"  # what was said is not found any more, and that it is gone was withheld
 HOLDS_POST = topics.holds("post:")
 
 
@@ -86,7 +87,10 @@ class Missed:
 
     def is_stale(self, topic: str, cursor: str) -> bool:
         """Whether a copy may hold what somebody said who was hidden or shown since then."""
-        return topic.startswith(WITHHOLDING) and any(self._answers.get(each) for each in self._voices(topic, cursor))
+        voices = self._voices(topic, cursor) if topic.startswith(WITHHOLDING) else set[Question]()
+        people = {each.one for each in voices}
+        ended = (news for news, _ in self._ring.since(topic, cursor) or () if news.type == DELETED)
+        return any(self._answers.get(each) for each in voices) or any(news.is_withheld(people) for news in ended)
 
     def _key(self, topic: str) -> str:
         return HOME_NEWS if topic == HOME else channel(self._viewer.id, topic)

@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import AsyncGenerator, Generator
 from typing import Any
 
+import asyncpg
 import pytest
 
 from tests.journeys.community import Live, Member, members, two_processes
@@ -164,6 +165,49 @@ async def test_whoever_comes_back_after_a_block_begins_anew_where_the_other_has_
     outcomes = {topic: outcome["outcome"] for topic, outcome in again.welcome["topics"].items()}
     assert outcomes == {f"post:{spoken}": "reset", f"post:{silent}": "live"}
     await again.stop()
+
+
+async def test_nothing_is_heard_of_a_post_until_it_is_known_whether_copies_are_stale(
+    people: list[Member], both: Both
+) -> None:
+    ada, bob, carol = people
+    post = await posted(carol)
+    topic = f"post:{post}"
+    await say(ada, post, "I was here")
+    live, other = await bob.live({topic: None}), await carol.live({topic: None})
+    connection: Any = await asyncpg.connect(both[0].database_url())
+    async with connection.transaction():
+        await connection.execute("LOCK TABLE comments IN ACCESS EXCLUSIVE MODE")
+        await ada.do("PUT", f"/users/{bob.id}/block")
+        await carol.do("PATCH", f"/posts/{post}", {"content": "Stew"})
+        await other.until(lambda: other.topics[topic].events != [])
+        pong = await live.ask("ping")
+        assert live.topics[topic].events == []  # or its position would be behind the block, and the copy stale for good
+        assert pong["cursor"] < other.topics[topic].position
+    await live.until(lambda: live.topics[topic].resets == 1)
+    assert live.topics[topic].events == []
+    assert live.topics[topic].position >= other.topics[topic].position
+    await connection.close()
+    await live.close()
+    await other.close()
+
+
+async def test_whoever_held_a_comment_that_was_hidden_and_then_deleted_begins_anew(
+    people: list[Member], both: Both
+) -> None:
+    ada, bob, carol = people
+    post = await posted(carol)
+    comment = await say(ada, post, "I was here")
+    await asyncio.sleep(0.3)
+    live = await bob.live({f"post:{post}": None})
+    cursor = live.welcome["topics"][f"post:{post}"]["cursor"]
+    live.cut()
+    await ada.do("PUT", f"/users/{bob.id}/block")
+    await ada.do("DELETE", f"/comments/{comment}")
+    await asyncio.sleep(0.3)
+    again = await LiveClient.open(both[1].url, bob.token, {f"post:{post}": cursor})
+    assert again.welcome["topics"][f"post:{post}"]["outcome"] == "reset"
+    await again.close()
 
 
 async def test_what_was_deleted_or_hidden_since_is_not_told_to_who_comes_back(people: list[Member], both: Both) -> None:
