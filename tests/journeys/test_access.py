@@ -191,7 +191,7 @@ async def test_a_post_is_one_question_of_each_process_however_many_listen(both: 
     assert await questions_of_home(both[0]) == before + len(both)
     assert [each.topics["home"].events for each in sockets[:2]] == [[], []]
     for each in sockets:
-        await each.close()
+        await each.stop()
 
 
 async def questions_of_home(potluck: Potluck) -> int:

@@ -24,10 +24,9 @@ from domain.clock import now
 from domain.eventlog import Logged
 from domain.ids import SessionID, UserID
 from domain.topics import voice
-from realtime import connection, protocol, tickets, websocket
+from realtime import connection, home, protocol, tickets, websocket
 from realtime.connection import Connection
 from realtime.gateway import Gateway
-from realtime.home import Home
 from realtime.listening import Listening
 from realtime.news import News, entry, stream_id, wire_id
 from realtime.outgoing import Limits
@@ -45,8 +44,8 @@ LIMITS = Limits(merge=200, reset=1200, close=100_000, resume=100_000)
 LARGEST = 800  # bytes of a message here
 
 
-async def everybody_follows(authors: Any, users: Any) -> set[tuple[UserID, UserID]]:
-    return {(author, user) for author in authors for user in users}
+async def everybody_follows(authors: Any, users: Any) -> dict[UserID, set[UserID]]:
+    return {author: set(users) for author in authors}
 
 
 class Said:
@@ -147,7 +146,6 @@ class SlowReader(RuleBasedStateMachine):
 
     async def begin(self) -> None:
         self.gateway = Gateway(lambda _: False, lambda _: None, self.nothing)
-        self.gateway.home = Home(everybody_follows)
         self.gateway.ring.clear(wire_id("1-0"))
         self.gateway.hub._interval = 0.0
         await self.connect()
@@ -337,6 +335,7 @@ class SlowReader(RuleBasedStateMachine):
 
 @pytest.fixture(autouse=True)
 def small_limits(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(home, "followers_among", everybody_follows)
     monkeypatch.setattr(connection, "LIMITS", LIMITS)
     monkeypatch.setattr(connection, "AT_ONCE", 400)
     monkeypatch.setattr(websocket, "STALLED_BYTES", LIMITS.merge)
