@@ -121,22 +121,25 @@ async def latest_cut() -> Cut:
 
 
 # What was not visible to the batch before and is visible to this statement. `xid = ANY` are those that were
-# running then, `xid >=` those that had not begun. docs/decisions says why neither seq nor xid alone will do.
+# running then, `xid >=` those that had not begun: each an index condition of its own, for together with OR they are
+# a filter over the whole log. docs/decisions says why neither seq nor xid alone will do.
 CUT = """
 WITH cut AS (
     INSERT INTO batches (batch, prev, snapshot)
     SELECT greatest(batch + 1, floor(extract(epoch FROM clock_timestamp()) * 1000)::bigint), batch,
         pg_current_snapshot()
     FROM batches
-    WHERE batch = $1 AND ($4 OR EXISTS (
-        SELECT FROM events
-        WHERE (xid = ANY($2::xid8[]) OR xid >= $3::xid8) AND pg_visible_in_snapshot(xid, pg_current_snapshot())
-    ))
+    WHERE batch = $1 AND ($4
+        OR EXISTS (SELECT FROM events WHERE xid >= $3::xid8 AND pg_visible_in_snapshot(xid, pg_current_snapshot()))
+        OR EXISTS (SELECT FROM events WHERE xid = ANY($2) AND pg_visible_in_snapshot(xid, pg_current_snapshot()))
+    )
     RETURNING batch, snapshot::text AS snapshot
 ), told AS (
     SELECT seq, type, topics, data::text AS data, actor, audience, at FROM events
-    WHERE (xid = ANY($2::xid8[]) OR xid >= $3::xid8) AND pg_visible_in_snapshot(xid, pg_current_snapshot())
-        AND topics <> '{}'
+    WHERE xid >= $3::xid8 AND pg_visible_in_snapshot(xid, pg_current_snapshot()) AND topics <> '{}'
+    UNION ALL
+    SELECT seq, type, topics, data::text AS data, actor, audience, at FROM events
+    WHERE xid = ANY($2::xid8[]) AND pg_visible_in_snapshot(xid, pg_current_snapshot()) AND topics <> '{}'
     ORDER BY seq LIMIT $5
 )
 SELECT cut.batch, cut.snapshot, told.* FROM cut LEFT JOIN told ON true ORDER BY told.seq

@@ -205,6 +205,19 @@ async def test_the_ids_grow_also_when_the_clock_does_not() -> None:
     assert (batch.batch, heard) == ((1 << 42) + 1, ["in the past"])
 
 
+async def test_a_batch_is_cut_from_what_is_new_however_long_the_log_is() -> None:
+    await db.execute(MANY, 20_000, Said.type, TOPIC)
+    before, _ = await next_batch(await eventlog.latest_cut())
+    await say("one", "two", "three")
+
+    async with db.transaction():
+        await db.execute("SET LOCAL enable_seqscan = off")  # as the worker's connections have it
+        bounds = eventlog.snapshot_bounds(before.snapshot)
+        plan = await db.fetchval("EXPLAIN (ANALYZE, FORMAT JSON) " + eventlog.CUT, before.batch, *bounds, False, 10)
+
+    assert rows_read(msgspec.json.decode(plan)[0]["Plan"]) < 100
+
+
 async def test_of_two_relays_that_cut_at_once_one_is_fenced() -> None:
     start = await eventlog.latest_cut()
     await say("once")
