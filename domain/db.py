@@ -149,6 +149,11 @@ async def rolled_back() -> AsyncGenerator[None]:
             await undo.rollback()
 
 
+def in_transaction() -> bool:
+    """Whether what runs now belongs to an open transaction."""
+    return _current.get() is not None
+
+
 def after_commit(call: Callable[[], None]) -> None:
     """Call once the current transaction is committed; at once when there is none."""
     opened = _current.get()

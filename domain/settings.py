@@ -60,6 +60,10 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     fold_limit: Annotated[int, Meta(description="Events folded per transaction at most.", ge=1)] = 5_000
     event_retention_days: Annotated[int, Meta(description="Days the event log is kept.", ge=1)] = 7
 
+    like_lanes: Annotated[int, Meta(description="Statements that add likes at once, per process.", ge=1)] = 2
+    likes_per_statement: Annotated[int, Meta(description="Likes that one statement adds at most.", ge=1)] = 100
+    likes_waiting: Annotated[int, Meta(description="Likes that may wait before 429, per process.", ge=1)] = 10_000
+
     mentions_per_text: Annotated[
         int, Meta(description="Different names with an @ in a post or comment that count.", ge=0)
     ] = 20

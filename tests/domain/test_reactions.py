@@ -136,6 +136,64 @@ async def test_this_process_hears_of_what_changed_and_not_of_what_was_so_already
     ]
 
 
+# likes that come together
+
+TRANSACTIONS = "SELECT count(DISTINCT xid)::int FROM events WHERE type = 'post.liked'"
+CLUB = 30
+
+
+async def test_likes_of_many_people_at_once_are_one_statement_and_everybody_gets_their_own_answer(
+    own_database: None,
+) -> None:
+    people, posts = [await make_user() for _ in range(CLUB)], [await make_post(), await make_post()]
+    await like_post(people[0], posts[0].id)
+    await settle()
+
+    answers = await asyncio.gather(*(like_post(viewer, posts[i % 2].id) for i, viewer in enumerate(people)))
+    transactions = await db.fetchval(TRANSACTIONS)
+    await settle()
+
+    assert transactions == 2
+    assert answers == [Likes(2 - i % 2 - (i == 0), liked=True) for i in range(CLUB)]
+    assert [(await seen(people[0], post.id)).likes for post in posts] == [CLUB // 2] * 2
+
+
+async def test_of_likes_at_once_each_is_refused_for_itself(own_database: None) -> None:
+    ana, hidden, post, gone = await make_user(), await make_post(visibility="private"), await make_post(), new_id()
+
+    wanted = (hidden.id, post.id, PostID(gone))
+    answers = await asyncio.gather(*(like_post(ana, post_id) for post_id in wanted), return_exceptions=True)
+
+    assert [type(answer) for answer in answers] == [PostNotFound, Likes, PostNotFound]
+    assert [await rows(post_id) for post_id in wanted] == [0, 1, 0]
+
+
+async def test_a_like_that_has_to_wait_keeps_nobody_elses_waiting(own_database: None) -> None:
+    ana, ben, others = await make_user(), await make_user(), [await make_user() for _ in range(CLUB)]
+    post, other = await make_post(ben), await make_post()
+
+    async with db.transaction():
+        await delete_post(ben, post.id)
+        waits = elsewhere(like_post(ana, post.id))
+        answers = [await elsewhere(like_post(viewer, other.id)) for viewer in others]
+        await until_it_waits()
+
+    assert answers == [Likes(1, liked=True)] * CLUB
+    with pytest.raises(PostNotFound):
+        await waits
+
+
+async def test_likes_at_once_are_heard_of_once_each_in_this_process(own_database: None) -> None:
+    ana, ben, post = await make_user(), await make_user(), await make_post()
+    heard: list[Event] = []
+    unlisten = eventlog.listen(heard.append)
+    await asyncio.gather(*(like_post(viewer, post.id) for viewer in (ana, ben, ana)))
+    unlisten()
+
+    assert len(heard) == 2
+    assert set(heard) == {PostLiked(post_id=post.id, user_id=each.id) for each in (ana, ben)}
+
+
 # what the counts hold, and what they do not hold yet
 
 
