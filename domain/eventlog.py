@@ -1,6 +1,6 @@
 """The news is a row: the event log, the batches that give it its one order, and the cursors that read it."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from datetime import datetime
 from itertools import pairwise
 from typing import ClassVar, Literal, TypeVar
@@ -170,15 +170,18 @@ READ_RANGE = """
 SELECT seq, type, topics, data::text AS data, actor, audience, at FROM events
 WHERE (xid = ANY($1::xid8[]) OR xid >= $2::xid8) AND xid < $3::xid8
     AND pg_visible_in_snapshot(xid, $4::text::pg_snapshot) AND seq > $5 AND ($7 OR topics <> '{}')
+    AND ($8::text[] IS NULL OR type = ANY($8))
 ORDER BY seq LIMIT $6
 """
 
 
-async def read_range(after: str, upto: str, seq: int, limit: int, *, only_told: bool = False) -> list[Logged]:
-    """Events that became visible between two snapshots, in order of `seq`, from behind `seq` on."""
+async def read_range(
+    after: str, upto: str, seq: int, limit: int, *, only_told: bool = False, types: Collection[str] | None = None
+) -> list[Logged]:
+    """Events that became visible between two snapshots, in order of `seq`, from behind `seq` on; all, or of types."""
     running, next_xid = snapshot_bounds(after)
     _, end = snapshot_bounds(upto)
-    args = (running, next_xid, end, upto, seq, limit, not only_told)
+    args = (running, next_xid, end, upto, seq, limit, not only_told, types)
     return [_logged(row) for row in await db.fetch(READ_RANGE, *args)]
 
 
@@ -186,7 +189,10 @@ class Superseded(Exception):
     """Another reader has moved the cursor."""
 
 
-SNAPSHOTS = "SELECT batch, snapshot::text AS snapshot FROM batches WHERE batch = ANY($1::bigint[])"
+SNAPSHOTS = """
+SELECT batch, snapshot::text AS snapshot FROM batches WHERE batch = ANY($1::bigint[])
+UNION (SELECT batch, snapshot::text FROM batches WHERE $2 ORDER BY batch DESC LIMIT 1)
+"""
 POSITION = "SELECT batch, upto, seq FROM cursors WHERE feature = $1"
 
 
@@ -198,21 +204,21 @@ async def position(feature: str) -> Position:
     return Position(row["batch"], row["upto"], row["seq"])
 
 
-async def read(at: Position, limit: int) -> tuple[list[Logged], Position]:
-    """Up to `limit` events behind a position, whatever batches they lie in, and the position after them.
+async def read(at: Position, limit: int, types: Collection[str] | None = None) -> tuple[list[Logged], Position]:
+    """Up to `limit` events behind a position, all or of types, whatever batches they lie in, and the position after
+    them.
 
     Raises Superseded when the position's batches are forgotten: the cursor has long been moved by somebody else.
     """
-    upto = at.upto
+    rows = await db.fetch(SNAPSHOTS, [at.batch, at.upto], at.upto == at.batch)
+    snapshots: dict[int, str] = {row["batch"]: row["snapshot"] for row in rows}
+    upto = max(snapshots, default=0) if at.upto == at.batch else at.upto
     if upto == at.batch:
-        upto = (await latest_cut()).batch
-        if upto == at.batch:
-            return [], at
-    seq = at.seq if upto == at.upto else 0
-    snapshots = {row["batch"]: row["snapshot"] for row in await db.fetch(SNAPSHOTS, [at.batch, upto])}
-    if len(snapshots) < 2:
+        return [], at
+    if at.batch not in snapshots or upto not in snapshots:
         raise Superseded
-    events = await read_range(snapshots[at.batch], snapshots[upto], seq, limit)
+    seq = at.seq if upto == at.upto else 0
+    events = await read_range(snapshots[at.batch], snapshots[upto], seq, limit, types=types)
     if len(events) < limit:
         return events, Position(upto, upto, 0)
     return events, Position(at.batch, upto, events[-1].seq)

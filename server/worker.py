@@ -86,16 +86,21 @@ class Worker:
         follower = Follower(consequence)
         delay = 0.0
         while True:
+            began = time.monotonic()
+            more = False
             self._relay.advanced.clear()
             try:
-                while await follower.step():
-                    delay = 0.0
+                more = await follower.step()
+                delay = 0.0
             except Superseded:
                 delay = 0.0
             except MACHINERY as trouble:
                 delay = min(max(delay * 2, 0.05), 1.0)
                 log.warning("fold.interrupted", feature=consequence.feature, error=type(trouble).__name__)
                 await asyncio.sleep(delay)
+            if more:  # what comes meanwhile is folded with it
+                await asyncio.sleep(began + settings.fold_pace_s - time.monotonic())
+                continue
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(LOOK_S):
                     await self._relay.advanced.wait()
@@ -108,7 +113,7 @@ class Follower:
     def __init__(self, consequence: Consequence) -> None:
         self.limit = settings.fold_limit
         self._consequence = consequence
-        self._types = {kind.type for kind in consequence.of}
+        self._types = [kind.type for kind in consequence.of]
         self._stored: eventlog.Position | None = None
         self._at: eventlog.Position | None = None
         self._stored_at = time.monotonic()
@@ -130,18 +135,17 @@ class Follower:
         consequence = self._consequence
         if self._stored is None or self._at is None:
             self._stored = self._at = await eventlog.position(consequence.feature)
-        events, after = await eventlog.read(self._at, self.limit)
+        events, after = await eventlog.read(self._at, self.limit, self._types)
         if after == self._at:
             return False
         self._at = after
-        wanted = sum(event.type in self._types for event in events)
-        if not wanted and time.monotonic() - self._stored_at < 1:
+        if not events and time.monotonic() - self._stored_at < 1:
             return True
         with metrics.FOLDS.labels(consequence.feature).time():
             parked = await consequences.fold(consequence, events, self._stored, after)
         self._stored, self._stored_at = after, time.monotonic()
         self.limit = min(self.limit + max(1, settings.fold_limit // 20), settings.fold_limit)
-        metrics.FOLDED.labels(consequence.feature).inc(wanted)
+        metrics.FOLDED.labels(consequence.feature).inc(len(events))
         if parked:
             metrics.FOLD_FAILURES.labels(consequence.feature).inc(parked)
             log.error("fold.parked", feature=consequence.feature, events=parked)

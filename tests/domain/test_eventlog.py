@@ -13,6 +13,7 @@ import pytest
 
 from domain import db, eventlog
 from domain.eventlog import Cut, Event, Logged, Position, Superseded
+from tests.conftest import Statements
 
 pytestmark = pytest.mark.usefixtures("own_database")
 
@@ -24,6 +25,13 @@ class Said(Event, frozen=True, kw_only=True):
     """What these tests tell each other."""
 
     type: ClassVar[str] = "test.said"
+    words: str
+
+
+class Whispered(Event, frozen=True, kw_only=True):
+    """What these tests tell somebody else."""
+
+    type: ClassVar[str] = "test.whispered"
     words: str
 
 
@@ -340,6 +348,34 @@ async def test_a_page_that_ends_with_the_range_is_followed_by_an_empty_one_and_t
     following, _ = await eventlog.read(at, 2)
 
     assert [words_in(page) for page in (full, empty, following)] == [["a", "b"], [], ["c"]]
+
+
+async def test_who_wants_some_types_reads_those_alone_and_passes_the_others_by() -> None:
+    start = await eventlog.latest_cut()
+    await eventlog.emit_all((kind(words=str(i)), TOPIC) for i in range(6) for kind in (Said, Whispered))
+    await eventlog.cut(start)
+
+    first, at = await eventlog.read(Position(start.batch, start.batch, 0), 4, [Said.type])
+    second, at = await eventlog.read(at, 4, [Said.type])
+    nothing, still = await eventlog.read(at, 4, [Said.type])
+
+    assert [words_in(page) for page in (first, second)] == [["0", "1", "2", "3"], ["4", "5"]]
+    assert len(first + second) == 6
+    assert (nothing, still) == ([], at)
+
+
+async def test_a_reader_asks_once_whether_there_is_news_and_once_for_it(statements: Statements) -> None:
+    newest = (await eventlog.latest_cut()).batch
+    position = Position(newest, newest, 0)
+
+    async with db.rolled_back():
+        await eventlog.read(position, 10)  # the first time it also asks what an array is
+        asked = await statements(eventlog.read(position, 10))
+        await eventlog.cut(await eventlog.latest_cut(), even_empty=True)
+        asked_again = await statements(eventlog.read(position, 10))
+
+    assert asked == [eventlog.SNAPSHOTS]
+    assert asked_again == [eventlog.SNAPSHOTS, eventlog.READ_RANGE]
 
 
 async def test_a_cursor_is_moved_only_from_where_it_is() -> None:
