@@ -247,11 +247,15 @@ async def _wait(event: asyncio.Event, timeout: float) -> None:
 
 
 async def wake_relay(redis: Any, committed: asyncio.Event) -> None:
-    """Tell the relay, wherever it runs, that this process has committed news. Runs until cancelled."""
+    """Tell the relay, wherever it runs, that this process has committed news. Runs until cancelled.
+
+    No oftener than it cuts: between two batches it looks by itself.
+    """
     while True:
         await committed.wait()
         committed.clear()
         try:
             await redis.publish(WAKE, b"")
+            await asyncio.sleep(settings.relay_pace_s)
         except (RedisError, OSError):
             await asyncio.sleep(0.2)

@@ -48,7 +48,7 @@ def create_app() -> Litestar:
     app = Litestar(
         route_handlers=ROUTES,
         dependencies=auth.dependencies,
-        guards=[auth.signed_in],
+        before_request=auth.signed_in,
         lifespan=[database, redis, delivery],
         request_class=StrictRequest,
         request_max_body_size=settings.max_body_bytes,

@@ -5,13 +5,11 @@ from datetime import timedelta
 from typing import Any, Final
 
 from litestar import Request
-from litestar.connection import ASGIConnection
 from litestar.di import Provide
-from litestar.handlers import BaseRouteHandler
 
 from domain import eventlog
 from domain.accounts.events import SessionRevoked
-from domain.accounts.rules import Viewer, viewer_of
+from domain.accounts.rules import Viewer
 from domain.clock import now
 from domain.errors import Unauthorized
 from domain.eventlog import Event
@@ -19,7 +17,7 @@ from domain.ids import SessionID
 from domain.sessions.actions import Device
 from domain.sessions.queries import revoked_since
 from domain.settings import settings
-from server.call import token_in
+from server.call import viewer_of_token
 
 # An access token outlives its session by `access_token_s` at most; a minute more for clocks that differ.
 KEPT: Final = timedelta(seconds=settings.access_token_s + 60)
@@ -72,23 +70,17 @@ revocations = Revocations()
 
 def viewer(request: Request[Any, Any, Any]) -> Viewer:
     """Who asks. Raises Unauthorized: TokenInvalid, TokenExpired, SessionEnded."""
-    return _viewer_in(request.scope)
-
-
-def _viewer_in(scope: Any) -> Viewer:
-    token = token_in(scope)
-    if token is None:
-        raise Unauthorized
-    found = viewer_of(token)
+    found = viewer_of_token(request.scope)
     if found.session_id in revocations:
         raise SessionEnded
     return found
 
 
-async def signed_in(connection: ASGIConnection[Any, Any, Any, Any], handler: BaseRouteHandler) -> None:
-    """A guard for the whole application: who is nobody is told so before their request's body is read."""
-    if "viewer" in handler.parsed_fn_signature.parameters:
-        _viewer_in(connection.scope)
+async def signed_in(request: Request[Any, Any, Any]) -> None:
+    """Before each request: who is nobody is told so before their request's body is read. No guard, for which Litestar
+    copies the handler each time."""
+    if "viewer" in request.route_handler.parsed_fn_signature.parameters:
+        viewer(request)
 
 
 def device(request: Request[Any, Any, Any]) -> Device:

@@ -19,8 +19,8 @@ class Call(msgspec.Struct):
     cursor: str = ""
     """From where to follow live what this answer shows."""
     viewer: Viewer | None = None
-    checked: bool = False
-    """Whether the token was looked at."""
+    refusal: Unauthorized | None = None
+    """Why there is no viewer, once that is known."""
 
 
 def call_of(scope: Any) -> Call:
@@ -28,24 +28,32 @@ def call_of(scope: Any) -> Call:
     return scope[KEY]
 
 
-def viewer_in(scope: Any) -> Viewer | None:
-    """The viewer of the request's token, checked once; None without one, and with one that is not valid."""
+def viewer_of_token(scope: Any) -> Viewer:
+    """The viewer of the request's token, which is looked at once. Raises Unauthorized: TokenInvalid, TokenExpired."""
     call = call_of(scope)
-    if not call.checked:
-        call.checked = True
-        token = token_in(scope)
-        if token is not None:
-            try:
-                call.viewer = viewer_of(token)
-            except Unauthorized:
-                call.viewer = None
+    if call.viewer is None and call.refusal is None:
+        try:
+            call.viewer = viewer_of(token_in(scope))
+        except Unauthorized as refusal:
+            call.refusal = refusal
+    if call.viewer is None:
+        raise call.refusal or Unauthorized
     return call.viewer
 
 
-def token_in(scope: Any) -> str | None:
-    """The token of `Authorization: Bearer …`."""
+def viewer_in(scope: Any) -> Viewer | None:
+    """The viewer of the request's token; None without one, and with one that is not valid."""
+    try:
+        return viewer_of_token(scope)
+    except Unauthorized:
+        return None
+
+
+def token_in(scope: Any) -> str:
+    """The token of `Authorization: Bearer …`. Raises Unauthorized without one."""
     for name, value in scope["headers"]:
         if name == b"authorization":
             scheme, _, token = value.decode("latin-1").partition(" ")
-            return token.strip() if scheme.lower() == "bearer" and token else None
-    return None
+            if scheme.lower() == "bearer" and token:
+                return token.strip()
+    raise Unauthorized

@@ -5,6 +5,7 @@ import os
 import re
 import sys
 from contextvars import ContextVar
+from secrets import token_hex
 from time import perf_counter
 from typing import Any, Final
 
@@ -21,7 +22,6 @@ from prometheus_client import (
 )
 from prometheus_client.multiprocess import MultiProcessCollector
 
-from domain.ids import new_id
 from domain.settings import settings
 from server import call, origins
 from server.call import Call
@@ -137,9 +137,9 @@ class Edge:
 
 def _id_of(headers: Any) -> str:
     for name, value in headers:
-        if name == b"x-request-id":
-            return value.decode() if SANE_ID.fullmatch(value) else new_id().hex
-    return new_id().hex
+        if name == b"x-request-id" and SANE_ID.fullmatch(value):
+            return value.decode()
+    return token_hex(16)
 
 
 def _add_request_id(_: Any, __: str, line: structlog.typing.EventDict) -> structlog.typing.EventDict:
