@@ -10,6 +10,7 @@ DESCRIPTION = "what is not folded yet, of many viewers at once"
 
 UP = """
 -- What these did of these types that the counts do not hold yet: whoever acts sees their own act at once.
+-- (SELECT viewers) hides from the planner how many there are, or it would plan each time anew.
 -- The bound on `at` keeps older partitions out of it. One more would have the planner read the last hour by it.
 CREATE FUNCTION unfolded_of(viewers uuid[], types text[]) RETURNS TABLE (actor uuid, type text, data json)
 LANGUAGE sql STABLE AS $$
@@ -19,7 +20,7 @@ LANGUAGE sql STABLE AS $$
         AND e.xid >= pg_snapshot_xmin(b.snapshot) AND NOT pg_visible_in_snapshot(e.xid, b.snapshot)
         AND NOT (e.seq <= k.seq AND pg_visible_in_snapshot(e.xid, t.snapshot))
         AND e.at > now() - interval '1 hour'
-        AND e.actor = ANY(viewers) AND e.type = ANY(types)
+        AND e.actor = ANY((SELECT viewers)::uuid[]) AND e.type = ANY(types)
 $$;
 
 CREATE FUNCTION unfolded_likes_of(viewers uuid[]) RETURNS TABLE (user_id uuid, post_id uuid, likes int)

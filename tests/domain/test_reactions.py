@@ -183,6 +183,25 @@ async def test_a_like_that_has_to_wait_keeps_nobody_elses_waiting(own_database: 
         await waits
 
 
+LONG_AGO = """
+INSERT INTO events (type, data, actor) SELECT 'test.old', '{}', gen_random_uuid() FROM generate_series(1, 50000)
+"""
+PLANNED_ONCE = "SELECT generic_plans FROM pg_prepared_statements WHERE statement = $1"
+
+
+async def test_a_statement_that_likes_is_planned_once_also_when_the_log_is_long(own_database: None) -> None:
+    ana, post = await make_user(), await make_post()
+    liked = PostLiked(post_id=post.id, user_id=ana.id)
+    await db.execute(LONG_AGO)
+    await db.execute("ANALYZE events")
+
+    async with db.transaction():
+        _ = [(await queries.add_like(liked), await queries.add_likes([liked])) for _ in range(7)]
+        reused = [await db.fetchval(PLANNED_ONCE, sql) for sql in (queries.ADD_LIKE, queries.ADD_LIKES)]
+
+    assert reused == [2, 2]  # PostgreSQL makes a plan for each of the first five
+
+
 async def test_likes_at_once_are_heard_of_once_each_in_this_process(own_database: None) -> None:
     ana, ben, post = await make_user(), await make_user(), await make_post()
     heard: list[Event] = []
