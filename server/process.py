@@ -1,7 +1,6 @@
 """One server process under the supervisor: uvicorn on the shared socket, drained before it stops."""
 
 import asyncio
-import gc
 import os
 import socket
 
@@ -11,6 +10,7 @@ import uvloop
 from domain.settings import settings
 from realtime.websocket import FrameProtocol
 from server.app import create_app
+from server.garbage import look_less_often
 from server.observe import configure_logging
 from server.ready import tell_ready
 
@@ -55,8 +55,7 @@ def main() -> None:
         backlog=2048,
     )
     listener = socket.socket(fileno=int(os.environ["POTLUCK_LISTEN_FD"]))
-    gc.collect()
-    gc.freeze()
+    look_less_often()
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         runner.run(Server(config).serve([listener]))
 

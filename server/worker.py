@@ -16,6 +16,7 @@ from domain.settings import settings
 from realtime import metrics
 from realtime.relay import Relay
 from realtime.tasks import end_tasks
+from server.garbage import look_less_often
 from server.observe import configure_logging
 from server.ready import tell_ready
 from server.schedule import run_schedule
@@ -168,4 +169,5 @@ if __name__ == "__main__":
     import uvloop
 
     configure_logging()
+    look_less_often()
     uvloop.run(work())
