@@ -67,18 +67,25 @@ def _parser() -> argparse.ArgumentParser:
     demo.add_argument("--once", action="store_true", help="from beginning to end, then check every number")
     demo.add_argument("--kill", action="store_true", help="the same, with a server process killed in the middle")
     demo.add_argument("--data", type=_folder, metavar="DIR", help="keep the data in this empty folder")
-    _add_loadtest(commands.add_parser("loadtest", help="play a scenario, and account for every frame"))
+    ready = f"Benchmarks: {', '.join(_ready('benchmarks'))}. Scenarios: {', '.join(_ready('scenarios'))}."
+    _add_loadtest(commands.add_parser("loadtest", help="run a benchmark, or play a scenario", epilog=ready))
     return parser
 
 
 def _add_loadtest(loadtest: argparse.ArgumentParser) -> None:
-    loadtest.add_argument("scenario", help="a file, or the name of a ready one")
-    loadtest.add_argument("--users", type=_positive, metavar="N", help="how many people")
-    loadtest.add_argument("--for", type=_positive, metavar="SECONDS", dest="seconds", help="how long they play")
+    loadtest.add_argument("name", help="of a benchmark or a scenario, or a scenario's file")
+    loadtest.add_argument("--users", type=_positive, metavar="N", help="how many people, or connections")
+    loadtest.add_argument("--for", type=_positive, metavar="SECONDS", dest="seconds", help="how long")
+    loadtest.add_argument("--no-peers", action="store_true", help="of a benchmark: measure Potluck alone")
     loadtest.add_argument("--processes", type=_positive, metavar="N", help="that they are spread over")
     loadtest.add_argument("--target", metavar="URL", help="a deployment, instead of a server of its own")
     loadtest.add_argument("--i-own-this-host", action="store_true", help="needed for a target that is not this machine")
     loadtest.add_argument("--out", type=_folder, metavar="DIR", help="where the report is written")
+
+
+def _ready(kind: str) -> list[str]:
+    """The names of the ready `benchmarks` or `scenarios`."""
+    return sorted(each.stem for each in Path(__file__).parents[1].glob(f"loadtests/{kind}/[a-z]*.py"))
 
 
 def _folder(text: str) -> Path:
@@ -180,15 +187,20 @@ def _demo(asked: argparse.Namespace) -> None:
 
 def _loadtest(asked: argparse.Namespace) -> None:
     # It needs what only ./run loadtest and ./run test install.
+    from loadtests.measured import play as measuring  # noqa: PLC0415 - see above
     from loadtests.scripted import play  # noqa: PLC0415 - see above
 
+    if asked.name in _ready("benchmarks"):
+        if asked.target or asked.processes or asked.out:
+            raise CannotStart(f"{asked.name} is a benchmark: it takes only --users, --for and --no-peers")
+        sys.exit(measuring.main(asked.name, measuring.Asked(asked.users, asked.seconds, peers=not asked.no_peers)))
     try:
         play.refuse_what_is_not_ours(asked.target, is_ours=asked.i_own_this_host)
     except CannotStart as problem:
         say(str(problem))
         sys.exit(2)  # 1 is a threshold that does not hold
     of = play.Asked(
-        asked.scenario,
+        asked.name,
         asked.users,
         asked.seconds,
         asked.processes,

@@ -34,7 +34,7 @@ class Potluck:
                 start_new_session=True,
             )
         assert self.process.stdout is not None
-        self.line = self.process.stdout.readline().rstrip("\n")
+        self.line: str = self.process.stdout.readline().rstrip("\n")
         self.url = self.line.removeprefix("Potluck is ready: ")
 
     def interrupt(self) -> int:
@@ -49,17 +49,22 @@ class Potluck:
 
     def family(self) -> list[int]:
         """The supervisor and everything below it, however many sessions there are."""
-        parents = {pid: parent for pid, parent in map(parent_of, running()) if parent}
-        found = [self.process.pid]
-        for pid in found:
-            found.extend(child for child, parent in parents.items() if parent == pid)
-        return found
+        return family_of(self.process.pid)
 
     def pid_of(self, words: str) -> int:
         return next(pid for pid in self.family() if words in words_of(pid))
 
     def database_url(self) -> str:
         return json.loads((self.data / "servers.json").read_text())["database_url"]
+
+
+def family_of(process: int) -> list[int]:
+    """It and everything below it."""
+    parents = {pid: parent for pid, parent in map(parent_of, running()) if parent}
+    found = [process]
+    for pid in found:
+        found.extend(child for child, parent in parents.items() if parent == pid)
+    return found
 
 
 def running() -> list[int]:
