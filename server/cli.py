@@ -6,6 +6,7 @@ import base64
 import contextlib
 import json
 import os
+import re
 import secrets
 import socket
 import sys
@@ -75,7 +76,7 @@ def _parser() -> argparse.ArgumentParser:
 def _add_loadtest(loadtest: argparse.ArgumentParser) -> None:
     loadtest.add_argument("name", help="of a benchmark or a scenario, or a scenario's file")
     loadtest.add_argument("--users", type=_positive, metavar="N", help="how many people, or connections")
-    loadtest.add_argument("--for", type=_positive, metavar="SECONDS", dest="seconds", help="how long")
+    loadtest.add_argument("--for", type=_seconds, metavar="SECONDS", dest="seconds", help="how long")
     loadtest.add_argument("--no-peers", action="store_true", help="of a benchmark: measure Potluck alone")
     loadtest.add_argument("--processes", type=_positive, metavar="N", help="that they are spread over")
     loadtest.add_argument("--target", metavar="URL", help="a deployment, instead of a server of its own")
@@ -102,6 +103,12 @@ def _positive(text: str) -> int:
     if not (text.isdigit() and int(text) > 0):
         raise argparse.ArgumentTypeError("a number from 1 up")
     return int(text)
+
+
+def _seconds(text: str) -> float:
+    if not (re.fullmatch(r"\d+(\.\d+)?", text) and float(text) > 0):
+        raise argparse.ArgumentTypeError("a number above 0")
+    return float(text)
 
 
 def _serve(asked: argparse.Namespace) -> None:

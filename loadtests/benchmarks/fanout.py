@@ -4,7 +4,7 @@ A message is an event in the log; the relay, the Redis stream and the server pro
 told by their own HTTP endpoint. Flat out all messages are handed in at once, to us in one transaction: `per_s` counts
 from when they were all committed, or the first was delivered before that; `per_s_from_publish` from before the
 publisher's first word; both up to the last delivery, and the median of the rounds. At a steady rate latency counts from
-when a message was due to be handed in: for us with a transaction of its own.
+when a message was due to be handed in, by a process of its own: for us with a transaction of its own.
 """
 
 import asyncio
@@ -18,7 +18,8 @@ import msgspec
 from loadtests.http import percentiles_ms
 from loadtests.measured.asked import Asked, beside, measured
 from loadtests.measured.ours import SIZE, message, post, serving
-from loadtests.measured.sockets import Door, Ears, allow_files, enter_all
+from loadtests.measured.publisher import Publisher, To, publisher
+from loadtests.measured.sockets import Door, Ears, allow_files, enter_all, until
 from loadtests.peers.running import Peer, running
 from loadtests.usage import cpu_s
 
@@ -68,7 +69,7 @@ async def burst(ears: Ears, subscribers: int, messages: int, publish: Publish) -
     heard = len(ears.numbers)
     times = ears.times
     first, last = (times[0] - started, max(times) - started) if heard else (0.0, ALL_S)
-    return Burst(due, heard, _wrong(ears, subscribers), published, first, last, used / max(last, 1e-9))
+    return Burst(due, heard, wrong(ears, subscribers), published, first, last, used / max(last, 1e-9))
 
 
 async def _until_quiet(ears: Ears, due: int) -> float:
@@ -86,48 +87,33 @@ async def _until_quiet(ears: Ears, due: int) -> float:
     return used
 
 
-def _wrong(ears: Ears, subscribers: int) -> int:
+def wrong(ears: Ears, subscribers: int) -> int:
     """Each socket hears 0, 1, 2 …: whatever is not the next one it should."""
     following = [0] * subscribers
-    wrong = 0
+    found = 0
     for who, number in zip(ears.who, ears.numbers, strict=True):
         if number != following[who]:
-            wrong += 1
+            found += 1
         following[who] = number + 1
-    return wrong
+    return found
 
 
-async def steady(ears: Ears, subscribers: int, seconds: float, publish: Publish) -> dict[str, Any]:
+async def steady(ears: Ears, subscribers: int, seconds: float, tell: Publisher) -> dict[str, Any]:
     """So many a second, whether or not those before have been handed in."""
     ears.forget()
-    number = int(seconds * STEADY_PER_S)
-    due_at: list[float] = []
-    begun, client = time.perf_counter(), time.process_time()
-    async with asyncio.TaskGroup() as publishing:
-        queue: asyncio.Queue[int | None] = asyncio.Queue()
-        publishing.create_task(_publish_in_order(queue, publish))
-        for i in range(number):
-            due_at.append(begun + i / STEADY_PER_S)
-            await asyncio.sleep(max(0.0, due_at[-1] - time.perf_counter()))
-            queue.put_nowait(i)
-        queue.put_nowait(None)
-    took, used = time.perf_counter() - begun, time.process_time() - client
-    give_up = time.perf_counter() + ALL_S
-    while len(ears.numbers) < number * subscribers and time.perf_counter() < give_up:
-        await asyncio.sleep(0.02)
-    late = [at - due_at[each] for each, at in zip(ears.numbers, ears.times, strict=True)]
+    number, client = int(seconds * STEADY_PER_S), time.process_time()
+    told = await tell.tell(number, STEADY_PER_S)
+    used = time.process_time() - client
+    await until(lambda: len(ears.numbers) >= number * subscribers, ALL_S)
+    late = [at - told.begun - each / STEADY_PER_S for each, at in zip(ears.numbers, ears.times, strict=True)]
     return {
-        "per_s": round(number / took),
+        "per_s": round(told.per_s),
         "lost": number * subscribers - len(late),
-        "wrong": _wrong(ears, subscribers),
+        "wrong": wrong(ears, subscribers),
         "ms": percentiles_ms(late),
-        "generator_cpu": round(used / took, 3),
+        "generator_cpu": round(used / seconds, 3),
+        "publisher_cpu": round(told.cpu_s / seconds, 3),
     }
-
-
-async def _publish_in_order(queue: "asyncio.Queue[int | None]", publish: Publish) -> None:
-    while (number := await queue.get()) is not None:
-        await publish([number])
 
 
 async def _bursts(ears: Ears, asked: Asked, publish: Publish) -> dict[str, Any]:
@@ -160,9 +146,10 @@ async def _ours(asked: Asked) -> dict[str, Any]:
             await ours.publish([(topic, message(number)) for number in numbers])
 
         flat_out = await _bursts(ears, asked, publish)
-        before = ours.used()
-        at_rest = await steady(ears, subscribers, seconds, publish)
-        used = ours.used() - before
+        with publisher(To(topic, urls=ours.urls)) as tell:
+            before = ours.used()
+            at_rest = await steady(ears, subscribers, seconds, tell)
+            used = ours.used() - before
         at_rest |= {"cpu": round(used.total / seconds, 3), "cpu_by_part": used.share_of(seconds)}
         for client in clients:
             client.leave()
@@ -177,9 +164,10 @@ async def _peer(name: str, asked: Asked) -> dict[str, Any]:
         clients, _ = await enter_all(ears, doors)
         found: dict[str, Any] = {"flat_out": await _bursts(ears, asked, _publisher(peer))}
         if name == "nchan":  # nobody else could take it
-            before = cpu_s(peer.pids())
-            found["steady"] = await steady(ears, subscribers, seconds, _publisher(peer))
-            found["steady"]["cpu"] = round((cpu_s(peer.pids()) - before) / seconds, 3)
+            with publisher(To(TOPIC, peer=(peer.name, peer.port))) as tell:
+                before = cpu_s(peer.pids())
+                found["steady"] = await steady(ears, subscribers, seconds, tell)
+                found["steady"]["cpu"] = round((cpu_s(peer.pids()) - before) / seconds, 3)
         for client in clients:
             client.leave()
     return found
@@ -198,18 +186,19 @@ async def measure(asked: Asked) -> dict[str, Any]:
     found = {"potluck": await _ours(asked)}
     found |= await beside(asked, ("nchan", "channels", "socketio"), lambda name: _peer(name, asked))
     lost = sum(found["potluck"][which]["lost"] for which in ("flat_out", "steady"))
-    return {"ratios": _ratios(found), "lost": lost, **found}
+    return {"ratios": ratios(found), "lost": lost, **found}
 
 
-def _ratios(found: dict[str, Any]) -> dict[str, float]:
-    ours, ratios = found["potluck"], dict[str, float]()
+def ratios(found: dict[str, Any]) -> dict[str, float]:
+    """Ours by theirs."""
+    ours, by = found["potluck"], dict[str, float]()
     for name, peer in measured(found):
         for what in ("per_s", "per_s_from_publish"):
-            ratios[f"{what}_by_{name}"] = round(ours["flat_out"][what] / peer["flat_out"][what], 2)
+            by[f"{what}_by_{name}"] = round(ours["flat_out"][what] / peer["flat_out"][what], 2)
     for name, peer in measured(found):
         if "steady" in peer:
             ours_at, cpu = ours["steady"], max(peer["steady"]["cpu"], 0.001)
-            ratios[f"steady_p99_by_{name}"] = round(ours_at["ms"]["p99"] / peer["steady"]["ms"]["p99"], 2)
-            ratios[f"steady_cpu_by_{name}"] = round(ours_at["cpu"] / cpu, 2)
-            ratios[f"steady_server_cpu_by_{name}"] = round(ours_at["cpu_by_part"]["server"] / cpu, 2)
-    return ratios
+            by[f"steady_p99_by_{name}"] = round(ours_at["ms"]["p99"] / peer["steady"]["ms"]["p99"], 2)
+            by[f"steady_cpu_by_{name}"] = round(ours_at["cpu"] / cpu, 2)
+            by[f"steady_server_cpu_by_{name}"] = round(ours_at["cpu_by_part"]["server"] / cpu, 2)
+    return by

@@ -84,8 +84,11 @@ async def measure(asked: Asked) -> dict[str, Any]:
     allow_files(asked.users or CONNECTIONS)
     found = {"potluck": await _ours(asked)}
     found |= await beside(asked, ("nchan", "channels", "socketio"), lambda name: _peer(name, asked))
-    ratios = {
-        f"rss_by_{name}": round(found["potluck"]["rss_kb"] / max(each["rss_kb"], 0.01), 3)
-        for name, each in measured(found)
-    }
-    return {"ratios": ratios, "rss_kb": found["potluck"]["rss_kb"], "lost": found["potluck"]["lost"], **found}
+    ours = found["potluck"]
+    return {"ratios": ratios(found), "rss_kb": ours["rss_kb"], "lost": ours["lost"], **found}
+
+
+def ratios(found: dict[str, Any]) -> dict[str, float]:
+    """Ours by theirs."""
+    ours = found["potluck"]["rss_kb"]
+    return {f"rss_by_{name}": round(ours / max(each["rss_kb"], 0.01), 3) for name, each in measured(found)}

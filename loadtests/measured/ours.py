@@ -5,7 +5,7 @@ import tempfile
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 from uuid import UUID
 
@@ -37,8 +37,9 @@ class Ours:
 
     name = "potluck"
 
-    def __init__(self, potluck: Potluck, database: asyncpg.Connection, redis: Any) -> None:
+    def __init__(self, potluck: Potluck, urls: "Urls", database: asyncpg.Connection, redis: Any) -> None:
         self.potluck = potluck
+        self.urls = urls
         self.database = database
         self.redis = redis
         self.tokens = crowd.Tokens(crowd.jwt_keys(potluck.data))
@@ -59,23 +60,53 @@ class Ours:
         return usage_of(self.potluck)
 
     async def publish(self, messages: Sequence[tuple[str, bytes]]) -> None:
-        """Have the event log hold an event for each (topic, text), in one transaction: a single one as an action emits
-        it, many as the handlers of consequences do."""
-        events = [
-            (CommentEdited(id=COMMENT, content=said.decode(), mentions=[], edited_at=EDITED_AT), topic)
-            for topic, said in messages
-        ]
-        async with db.transaction():
-            if len(events) == 1:
-                ((event, topic),) = events
-                await emit(event, topic, topics.holds(f"comment:{COMMENT}"), actor=AUTHOR)
-            else:
-                await emit_all(events)
-        await self.wake()
+        """See below."""
+        await publish(self.redis, messages)
 
     async def wake(self) -> None:
-        """Tell the relay that there is news, as every process does that has committed some."""
-        await self.redis.publish(WAKE, b"")
+        """See below."""
+        await wake(self.redis)
+
+
+async def publish(redis: Any, messages: Sequence[tuple[str, bytes]]) -> None:
+    """Have the event log hold an event for each (topic, text), in one transaction: a single one as an action emits it,
+    many as the handlers of consequences do."""
+    events = [
+        (CommentEdited(id=COMMENT, content=said.decode(), mentions=[], edited_at=EDITED_AT), topic)
+        for topic, said in messages
+    ]
+    async with db.transaction():
+        if len(events) == 1:
+            ((event, topic),) = events
+            await emit(event, topic, topics.holds(f"comment:{COMMENT}"), actor=AUTHOR)
+        else:
+            await emit_all(events)
+    await wake(redis)
+
+
+async def wake(redis: Any) -> None:
+    """Tell the relay that there is news, as every process does that has committed some."""
+    await redis.publish(WAKE, b"")
+
+
+@asynccontextmanager
+async def connected(urls: "Urls") -> AsyncGenerator[Any]:
+    """What publishing needs: this process's pool is open, and Redis is what comes."""
+    client: Any = Redis
+    redis = client.from_url(urls.redis)
+    await db.open_pool(urls.database)
+    try:
+        yield redis
+    finally:
+        await db.close_pool()
+        await redis.aclose()
+
+
+class Urls(NamedTuple):
+    """Where its PostgreSQL and its Redis are."""
+
+    database: str
+    redis: str
 
 
 EDITED_AT = "2026-01-01T00:00:00.000000Z"
@@ -86,10 +117,11 @@ def post(number: int) -> str:
     return topics.post(PostID(UUID(crowd.post(number))))
 
 
-_EMPTY = len(encode(CommentEdited(id=COMMENT, content="", mentions=[], edited_at=EDITED_AT)))
+EMPTY = len(encode(CommentEdited(id=COMMENT, content="", mentions=[], edited_at=EDITED_AT)))
+"""Bytes of an event's `data` without its text."""
 
 
-def message(number: int, size: int = SIZE - _EMPTY) -> bytes:
+def message(number: int, size: int = SIZE - EMPTY) -> bytes:
     """The text of a numbered message; by default such that the event's `data` has SIZE bytes."""
     return f"#{number:06}#".encode().ljust(size, b"x")
 
@@ -103,15 +135,12 @@ async def serving(members: int, posts: int, **settings: str) -> AsyncGenerator[O
             if not potluck.url.startswith("http"):
                 raise CannotStart(f"the server did not start: {potluck.errors.read_text()}")
             servers = json.loads((potluck.data / "servers.json").read_text())
-            redis: Any = Redis
-            connected = redis.from_url(servers["redis_url"])
-            database = await crowd.gather(servers["database_url"], members=members, posts=posts)
-            await db.open_pool(servers["database_url"])
+            urls = Urls(servers["database_url"], servers["redis_url"])
+            database = await crowd.gather(urls.database, members=members, posts=posts)
             try:
-                yield Ours(potluck, database, connected)
+                async with connected(urls) as redis:
+                    yield Ours(potluck, urls, database, redis)
             finally:
-                await db.close_pool()
                 await database.close()
-                await connected.aclose()
         finally:
             potluck.interrupt()

@@ -11,6 +11,7 @@ import socket
 import time
 from array import array
 from collections.abc import Awaitable, Callable, Iterable, Sequence
+from functools import partial
 from itertools import count
 from typing import NamedTuple, TypeVar
 
@@ -244,14 +245,17 @@ async def enter(ears: Ears, number: int, door: Door, source: str | None = None) 
         raise
 
 
-async def enter_all(ears: Ears, doors: Sequence[Door], at_once: int = AT_ONCE) -> tuple[list[Socket], list[bytes]]:
-    """Get a client in through each door; they, and what they were welcomed with, in order."""
-    entered: list[tuple[Socket, bytes]] = await all_of([_entry(ears, i, door) for i, door in enumerate(doors)], at_once)
+async def enter_all(
+    ears: Ears, doors: Sequence[Door], at_once: int = AT_ONCE, first: int = 0
+) -> tuple[list[Socket], list[bytes]]:
+    """Get a client in through each door, numbered from `first` on; they, and what they were welcomed with, in order."""
+
+    async def work(number: int, door: Door) -> tuple[Socket, bytes]:
+        return await enter(ears, number, door)
+
+    works = [partial(work, first + i, door) for i, door in enumerate(doors)]
+    entered = await all_of(works, at_once)
     return [client for client, _ in entered], [welcome for _, welcome in entered]
-
-
-def _entry(ears: Ears, number: int, door: Door) -> Callable[[], Awaitable[tuple[Socket, bytes]]]:
-    return lambda: enter(ears, number, door)
 
 
 async def all_of(works: Iterable[Callable[[], Awaitable[T]]], at_once: int) -> list[T]:
@@ -267,6 +271,13 @@ async def all_of(works: Iterable[Callable[[], Awaitable[T]]], at_once: int) -> l
         for _ in range(at_once):
             group.create_task(work())
     return [found[number] for number in sorted(found)]
+
+
+async def until(done: Callable[[], bool], seconds: float) -> None:
+    """Wait for it, but no longer than so many seconds: what is missing then counts as lost."""
+    give_up = time.perf_counter() + seconds
+    while not done() and time.perf_counter() < give_up:
+        await asyncio.sleep(0.01)
 
 
 def allow_files(number: int) -> None:

@@ -20,23 +20,13 @@ PUBLISH_S = 60.0
 ANSWERED = b"HTTP/1.1 2"
 
 
-class Peer:
-    """A running one."""
+class Speaker:
+    """Whoever has something to tell a peer's clients."""
 
-    def __init__(self, name: str, port: int, process: int, doors: Callable[[int, Sequence[str]], Door]) -> None:
+    def __init__(self, name: str, port: int) -> None:
         self.name = name
         self.port = port
-        self._process = process
-        self._doors = doors
         self._open: tuple[asyncio.StreamReader, asyncio.StreamWriter] | None = None
-
-    def door(self, topics: Sequence[str]) -> Door:
-        """For a client that listens to these topics."""
-        return self._doors(self.port, topics)
-
-    def pids(self) -> list[int]:
-        """Its processes."""
-        return family_of(self._process)
 
     async def publish(self, topic: str, messages: Sequence[bytes]) -> None:
         """Tell the listeners of a topic, in order, as fast as it takes them."""
@@ -59,6 +49,23 @@ class Peer:
         """Let the publisher go."""
         if self._open is not None:
             self._open[1].close()
+
+
+class Peer(Speaker):
+    """A running one."""
+
+    def __init__(self, name: str, port: int, process: int, doors: Callable[[int, Sequence[str]], Door]) -> None:
+        super().__init__(name, port)
+        self._process = process
+        self._doors = doors
+
+    def door(self, topics: Sequence[str]) -> Door:
+        """For a client that listens to these topics."""
+        return self._doors(self.port, topics)
+
+    def pids(self) -> list[int]:
+        """Its processes."""
+        return family_of(self._process)
 
 
 class _Kind(NamedTuple):

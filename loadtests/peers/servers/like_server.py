@@ -76,5 +76,12 @@ async def like(
 
 if __name__ == "__main__":
     uvicorn.run(
-        app, port=int(sys.argv[1]), log_level="warning", access_log=False, loop="uvloop", http="httptools", backlog=4096
+        app,
+        port=int(sys.argv[1]),
+        log_level="warning",
+        access_log=False,
+        loop="uvloop",
+        http="httptools",
+        backlog=4096,
+        timeout_keep_alive=75,  # between its turns
     )
