@@ -1,4 +1,4 @@
-"""From commit to frame, in ms: `.venv/bin/python -m loadtests.latency`, under a minute.
+"""From commit to frame, in ms.
 
 `events` are edits of followed posts, `state` the counters of followed posts after likes; each at 50 a second and at
 half of what the server takes flat out. Sockets listen on the process that serves HTTP and on a second one.
@@ -18,11 +18,11 @@ from typing import Any, NamedTuple
 
 import asyncpg
 import msgspec
-import uvloop
 
 from loadtests import crowd, listeners
 from loadtests.client import Client, only
 from loadtests.http import Connection, connect, flat_out, percentiles_ms, request
+from loadtests.measured.asked import Asked
 from tests.journeys.running import Potluck
 
 CONNECTIONS = 16
@@ -97,14 +97,16 @@ def likes(tokens: Sequence[str]) -> Iterator[Change]:
         yield Change(mark, crowd.member(by), request("PUT", f"/posts/{post}/like", tokens[by]))
 
 
-async def steadily(connections: Sequence[Connection], changes: Iterator[Change], rate: float) -> "Steady":
+async def steadily(
+    connections: Sequence[Connection], changes: Iterator[Change], rate: float, seconds: float
+) -> "Steady":
     """So many a second, whether or not those before have been answered."""
     free: asyncio.Queue[Connection] = asyncio.Queue()
     for connection in connections:
         free.put_nowait(connection)
     answered: dict[str, float] = {}
     took_s: list[float] = []
-    made = list(itertools.islice(changes, int(rate * SECONDS)))
+    made = list(itertools.islice(changes, max(1, int(rate * seconds))))
 
     async def send(change: Change, connection: Connection) -> None:
         asked = time.time()
@@ -118,8 +120,8 @@ async def steadily(connections: Sequence[Connection], changes: Iterator[Change],
         for i, change in enumerate(made):
             await asyncio.sleep(max(0.0, begun + i / rate - time.monotonic()))
             sending.create_task(send(change, await free.get()))
-    seconds = time.monotonic() - begun
-    return Steady(made, answered, took_s, len(made) / seconds, (time.process_time() - client) / seconds)
+    took = time.monotonic() - begun
+    return Steady(made, answered, took_s, len(made) / took, (time.process_time() - client) / took)
 
 
 class Steady(NamedTuple):
@@ -147,19 +149,20 @@ async def until(done: Callable[[], bool]) -> None:
 class Bench:
     """Two processes, their listeners, and the connections that change things."""
 
-    def __init__(self, database: asyncpg.Connection, connections: Sequence[Connection]) -> None:
+    def __init__(self, database: asyncpg.Connection, connections: Sequence[Connection], seconds: float) -> None:
         self.listeners = {"same_process": Listener(), "second_process": Listener()}
         self._database = database
         self._connections = connections
+        self._seconds = seconds
 
     async def measure(self, changes: Iterator[Change]) -> dict[str, Any]:
         """One kind of changes: flat out, then at both rates."""
         sent: list[str] = []
-        burst = await flat_out(self._connections, _told(changes, sent), FLAT_OUT_S)
+        burst = await flat_out(self._connections, _told(changes, sent), min(FLAT_OUT_S, self._seconds))
         await until(wait_for(list(self.listeners.values()), sent))
         figures: dict[str, Any] = {"flat_out_per_s": round(burst.rate)}
         for name, rate in (("half", burst.rate / 2), ("steady", STEADY)):
-            steady = await steadily(self._connections, changes, rate)
+            steady = await steadily(self._connections, changes, rate, self._seconds)
             await until(wait_for(list(self.listeners.values()), [change.mark for change in steady.changes]))
             figures[name] = await self._figures(steady)
         return figures
@@ -190,19 +193,26 @@ def _told(changes: Iterator[Change], marks: list[str]) -> Iterator[bytes]:
         yield change.request
 
 
-async def measure(first: Potluck, second: Potluck) -> dict[str, Any]:
-    """Everything."""
+async def _measure(first: Potluck, second: Potluck, seconds: float) -> dict[str, Any]:
     database = await crowd.gather(first.database_url(), members=MEMBERS, posts=POSTS)
     signed = crowd.Tokens(crowd.jwt_keys(first.data))
     tokens = [signed.of(number) for number in range(MEMBERS)]
-    bench = Bench(database, await connect(first.url, CONNECTIONS))
+    connections = await connect(first.url, CONNECTIONS)
+    bench = Bench(database, connections, seconds)
     for listener, potluck in zip(bench.listeners.values(), (first, second), strict=True):
         await listener.open(potluck.url, tokens[0])
     found = {"events": await bench.measure(edits(tokens)), "state": await bench.measure(likes(tokens))}
     for listener in bench.listeners.values():
         await listener.close()
+    for connection in connections:
+        connection.close()
     await database.close()
-    return {**_ratios(found), **found}
+    return {"ratios": _ratios(found), "lost": _lost(found), **found}
+
+
+def _lost(found: dict[str, Any]) -> int:
+    runs = [found[kind][rate] for kind in TARGETS_MS for rate in ("half", "steady")]
+    return sum(run[process]["lost"] for run in runs for process in ("same_process", "second_process"))
 
 
 def _ratios(found: dict[str, Any]) -> dict[str, Any]:
@@ -217,8 +227,8 @@ def _ratios(found: dict[str, Any]) -> dict[str, Any]:
     return {"half_rate_per_target": of_target, "half_rate_per_answer": of_answer}
 
 
-def main() -> None:
-    """Start both processes, measure, print, end everything."""
+async def measure(asked: Asked) -> dict[str, Any]:
+    """On two processes; there is no peer that does this."""
     with tempfile.TemporaryDirectory(prefix="potluck-latency-") as folder, ExitStack() as running:
         first = Potluck(Path(folder) / "first", POTLUCK_RATE_LIMITS="off")
         running.callback(first.interrupt)
@@ -229,9 +239,4 @@ def main() -> None:
             Path(folder) / "second", "--no-worker", POTLUCK_RATE_LIMITS="off", POTLUCK_JWT_KEYS=keys, **urls
         )
         running.callback(second.interrupt)
-        figures = uvloop.run(measure(first, second))
-    print(msgspec.json.encode(figures).decode())
-
-
-if __name__ == "__main__":
-    main()
+        return await _measure(first, second, asked.seconds or SECONDS)
