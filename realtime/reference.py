@@ -38,6 +38,9 @@ POSITIONS = [
     " is `POTLUCK_REPLAY_WINDOW_S`, 5 minutes by default.",
     "- **Ticket**: what you may listen to, signed for your session, in `welcome`, `subscribed` and `cursor`. Keep the"
     " newest and hand it in with `hello`: then coming back asks no database, on any process.",
+    "- **Reading too slowly**: of what waits for you, first only the newest state of each type is kept; then the events"
+    " that wait become one `reset` per topic; and in the end, or when you take nothing for 10 seconds, you are closed"
+    " with 4101. `prev` fits whatever was left out, and answers and replays are never touched.",
     "- **Guarantees**: an event is told if and only if its change was committed, at least once inside the window, and"
     " in the same order to everybody; state is absolute and never goes backwards; after a block, a lost follow or a"
     " deletion nothing newer is told under the old right, and `removed` follows; loss is never silent.",
