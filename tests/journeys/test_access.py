@@ -131,7 +131,11 @@ async def test_what_is_said_below_somebody_blocked_is_withheld_live_and_on_resum
     topic, path = f"post:{post['id']}", f"/posts/{post['id']}/comments"
     of_dan, of_ada = [await who.do("POST", path, {"content": "Above"}) for who in (dan, ada)]
     old = await carol.do("POST", path, {"content": "Said before", "parent_id": of_dan["id"]})
+    there = await carol.live({topic: None}, url=bob.url)
     await bob.do("PUT", f"/users/{dan.id}/block")
+    await ada.do("PATCH", f"/posts/{post['id']}", {"content": "Discuss this"})
+    await there.until(lambda: types(there, topic) == ["post.edited"])  # so that process knows of the block before it
+    await there.stop()
     wary, other = await bob.live({topic: None}), await carol.live({topic: None})
     ticket, cursor = wary.welcome["ticket"], wary.welcome["topics"][topic]["cursor"]
     for parent in (of_dan, of_ada):
