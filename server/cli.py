@@ -23,7 +23,7 @@ import asyncpg  # pyright: ignore[reportMissingTypeStubs] - it has none
 from server.binaries import POSTGRES_AT_LEAST, REDIS_AT_LEAST, CannotStart
 from server.embedded import make_data_folder, open_lock, start_postgres, start_valkey, try_lock
 from server.migrate import CONNECT_S, MigrationError, connect, migrate, migrate_back, status
-from server.supervisor import Child, Signals, Supervisor, say
+from server.supervisor import Child, Signals, Supervisor, allow_files, say
 
 BACKLOG = 2048
 
@@ -121,6 +121,7 @@ def _serve(asked: argparse.Namespace) -> None:
         # Relay and folds count in the worker's process: with one folder every process answers for all.
         folder = tempfile.TemporaryDirectory(prefix="potluck-metrics-", ignore_cleanup_errors=True)
         metrics = stack.enter_context(folder)
+        allow_files()
         supervisor = Supervisor(signals, _drain_s())
         stack.callback(supervisor.stop)
         try:

@@ -5,6 +5,7 @@ Plain synchronous code, and nothing heavy is imported: this process is in the wa
 
 import contextlib
 import os
+import resource
 import select
 import signal
 import socket
@@ -235,6 +236,12 @@ class Supervisor:
                 child.pause.begin(time.monotonic() - child.started_at)
             if child.process is None and child.pause.over:
                 child.start()
+
+
+def allow_files() -> None:
+    """Let us and all that we start open as many files as the system allows: every socket is one."""
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
 
 
 def say(line: str) -> None:

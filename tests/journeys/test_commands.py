@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import os
+import resource
 import signal
 import socket
 import stat
@@ -154,6 +155,19 @@ def test_a_kill_of_the_supervisors_group_takes_everything_down_and_keeps_the_dat
 
     assert ask(again.database_url(), "SELECT number FROM kept") == 7
     wait_until(lambda: not alive(family))
+
+
+def test_a_server_process_may_open_as_many_files_as_the_system_allows(serve: Serve) -> None:
+    limits = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (512, limits[1]))
+    try:
+        potluck = serve()
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, limits)
+
+    of_server = Path(f"/proc/{potluck.pid_of('server.process')}/limits").read_text()
+    (files,) = [line.split() for line in of_server.splitlines() if line.startswith("Max open files")]
+    assert files[3:5] == [str(limits[1])] * 2
 
 
 def test_a_server_process_that_dies_is_started_again(serve: Serve) -> None:
