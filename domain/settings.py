@@ -1,7 +1,7 @@
 """Every setting, its default and what it is for; read from the environment once, at import."""
 
 import os
-from typing import Annotated, Any, get_args, get_type_hints
+from typing import Annotated, Any, Literal, get_args, get_type_hints
 
 import msgspec
 from msgspec import Meta
@@ -108,6 +108,9 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
         int,
         Meta(description="Posts may wait to be told to homes, bytes per process; beyond it homes begin anew.", ge=0),
     ] = 16_777_216
+    compression: Annotated[
+        Literal["on", "off"], Meta(description="`on`: clients that offer permessage-deflate get events compressed.")
+    ] = "off"
     errors_per_minute: Annotated[int, Meta(description="Malformed messages a minute that end it.", ge=1)] = 10
 
 

@@ -79,7 +79,7 @@ class Connection:
     def __init__(self, live: Live, outlet: Outlet, subprotocol: str) -> None:
         self._live = live
         self._outlet = outlet
-        self._wire = wire_for(subprotocol, framed=outlet.framed)
+        self._wire = wire_for(subprotocol, framed=outlet.framed, deflated=outlet.deflated)
         self.viewer: Viewer | None = None
         self.listening: Listening | None = None
         self.session_id: SessionID | None = None  # as the gateway knows it

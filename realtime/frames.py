@@ -1,6 +1,7 @@
 """WebSocket frames (RFC 6455, 5.2): what we write, ready-made, and what clients send, taken apart. No I/O."""
 
 import struct
+import zlib
 from typing import NamedTuple
 
 from websockets.speedups import apply_mask
@@ -15,10 +16,11 @@ PING = 0x9
 PONG = 0xA
 
 PROTOCOL_ERROR = 1002
-NOT_TEXT = 1007
+NOT_TEXT = 1007  # or no compressed data
 TOO_BIG = 1009
 
-LARGEST_HEAD = 14
+DEFLATED = 0x40
+DEFLATE_BITS = 12  # of the window: 4 KiB, more than most messages
 LARGEST_CONTROL = 125
 SENDABLE = {1000, 1001, 1002, 1003, *range(1007, 1015), *range(3000, 5000)}
 
@@ -36,13 +38,33 @@ class Piece(NamedTuple):
 
     opcode: int
     is_final: bool
+    is_deflated: bool
     payload: bytes
     end: int
 
 
-def frame(payload: bytes, subprotocol: str) -> bytes:
-    """One unmasked, final frame: a server's frames are the same bytes for everyone."""
-    return whole(BINARY if subprotocol == MSGPACK else TEXT, payload)
+def frame(payload: bytes, subprotocol: str, *, deflated: bool = False) -> bytes:
+    """One unmasked, final frame: a server's frames are the same bytes for everyone. `deflated` when it gets shorter."""
+    opcode = BINARY if subprotocol == MSGPACK else TEXT
+    short = deflate(payload) if deflated else payload
+    return whole(opcode | DEFLATED, short) if len(short) < len(payload) else whole(opcode, payload)
+
+
+def deflate(payload: bytes) -> bytes:
+    """A message as permessage-deflate has it (RFC 7692, 7.2.1), without what came before it: the same for everyone."""
+    with_nothing_before = zlib.compressobj(6, zlib.DEFLATED, -DEFLATE_BITS, 5)
+    return (with_nothing_before.compress(payload) + with_nothing_before.flush(zlib.Z_SYNC_FLUSH))[:-4]
+
+
+def inflate(payload: bytes, room: int) -> bytes:
+    """The message again, of at most `room` bytes. Raises Broken."""
+    try:
+        message = zlib.decompressobj(-15).decompress(payload + b"\0\0\xff\xff", room + 1)
+    except zlib.error:
+        raise Broken(NOT_TEXT) from None
+    if len(message) > room:
+        raise Broken(TOO_BIG)
+    return message
 
 
 def whole(opcode: int, payload: bytes = b"") -> bytes:
@@ -60,14 +82,22 @@ def close(code: int, reason: str = "") -> bytes:
     return whole(CLOSE, struct.pack("!H", code) + reason.encode()[: LARGEST_CONTROL - 2])
 
 
-def read(data: bytes, at: int, room: int) -> Piece | None:
-    """The frame at `at`, of at most `room` bytes; None while some of it is still to come. Raises Broken."""
+def read(data: bytes, at: int, room: int, *, deflates: bool = False) -> Piece | None:
+    """The frame at `at`, of at most `room` bytes; None while some of it is still to come. Raises Broken.
+
+    A compressed one is none, unless it is agreed on (`deflates`).
+    """
     there = len(data) - at
     if there < 2:
         return None
     first, second = data[at], data[at + 1]
     opcode, size, body = first & 0x0F, second & 0x7F, at + 6
-    if first & 0x70 or not second & 0x80 or opcode not in (CONTINUATION, TEXT, BINARY, CLOSE, PING, PONG):
+    is_deflated = deflates and bool(first & DEFLATED) and opcode in (TEXT, BINARY)
+    if (
+        first & (0x30 if is_deflated else 0x70)
+        or not second & 0x80
+        or opcode not in (CONTINUATION, TEXT, BINARY, CLOSE, PING, PONG)
+    ):
         raise Broken(PROTOCOL_ERROR)
     if opcode >= CLOSE and (size > LARGEST_CONTROL or not first & 0x80):
         raise Broken(PROTOCOL_ERROR)
@@ -81,7 +111,7 @@ def read(data: bytes, at: int, room: int) -> Piece | None:
     end = body + size
     if len(data) < end:
         return None
-    return Piece(opcode, bool(first & 0x80), apply_mask(data[body:end], data[body - 4 : body]), end)
+    return Piece(opcode, bool(first & 0x80), is_deflated, apply_mask(data[body:end], data[body - 4 : body]), end)
 
 
 def farewell(payload: bytes) -> bytes:

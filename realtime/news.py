@@ -111,27 +111,28 @@ def wire_topic(topic: str) -> str:
 class Wire:
     """How a connection's messages are written. There is one of each kind: see `wire_for`."""
 
-    __slots__ = ("framed", "number", "subprotocol")
+    __slots__ = ("deflated", "framed", "number", "subprotocol")
 
-    def __init__(self, number: int, subprotocol: str, *, framed: bool) -> None:
+    def __init__(self, number: int, subprotocol: str, *, framed: bool, deflated: bool) -> None:
         self.number = number
         self.subprotocol = subprotocol
         self.framed = framed  # as whole WebSocket frames
+        self.deflated = deflated  # and of these, events compressed
 
 
-WIRES = [
-    Wire(number, subprotocol, framed=framed)
-    for number, (subprotocol, framed) in enumerate(product(SUBPROTOCOLS, (False, True)))
-]
+KINDS = list(product(SUBPROTOCOLS, (False, True), (False, True)))
+WIRES = [Wire(number, each, framed=framed, deflated=deflated) for number, (each, framed, deflated) in enumerate(KINDS)]
 
 
-def wire_for(subprotocol: str, *, framed: bool) -> Wire:
+def wire_for(subprotocol: str, *, framed: bool, deflated: bool = False) -> Wire:
     """The one of this kind."""
-    return next(each for each in WIRES if (each.subprotocol, each.framed) == (subprotocol, framed))
+    return next(
+        each for each in WIRES if (each.subprotocol, each.framed, each.deflated) == (subprotocol, framed, deflated)
+    )
 
 
-def _written(payload: bytes, wire: Wire) -> bytes:
-    return frame(payload, wire.subprotocol) if wire.framed else payload
+def _written(payload: bytes, wire: Wire, *, deflated: bool = False) -> bytes:
+    return frame(payload, wire.subprotocol, deflated=deflated) if wire.framed else payload
 
 
 class Frame:
@@ -160,7 +161,7 @@ class Frame:
         made = self._made[wire.number]
         if made is None:
             payload = self._json() if wire.subprotocol == JSON else self._msgpack()
-            made = self._made[wire.number] = _written(payload, wire)
+            made = self._made[wire.number] = _written(payload, wire, deflated=wire.deflated)
         return made
 
     def _json(self) -> bytes:

@@ -9,7 +9,10 @@ from collections import deque
 from collections.abc import Awaitable, Callable
 from typing import Any, Protocol
 
+from uvicorn.config import Config
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
+from websockets.extensions.permessage_deflate import PerMessageDeflate, ServerPerMessageDeflateFactory
+from websockets.server import ServerProtocol
 
 from domain.settings import settings
 from realtime import frames
@@ -18,6 +21,13 @@ from realtime.frames import Broken, Piece
 EXTENSION = "potluck.handover"
 CLOSE_TIMEOUT_S = 10.0
 PING = frames.whole(frames.PING)
+# No message refers to the one before it, in either direction: so one compressed frame serves all clients.
+DEFLATE = ServerPerMessageDeflateFactory(
+    server_no_context_takeover=True,
+    client_no_context_takeover=True,
+    server_max_window_bits=frames.DEFLATE_BITS,
+    client_max_window_bits=frames.DEFLATE_BITS,
+)
 STALLED_BYTES = settings.slow_reader_merge_bytes
 DRAINED_BYTES = STALLED_BYTES // 4
 
@@ -29,6 +39,8 @@ class Outlet(Protocol):
     """Takes what is written to one client."""
 
     framed: bool
+    deflated: bool
+    """Whether the client takes compressed frames, each by itself."""
 
     def write(self, message: bytes) -> None:
         """Send it behind what was written before; never waits."""
@@ -79,6 +91,11 @@ class Client(Protocol):
 class FrameProtocol(WebSocketsSansIOProtocol):
     """uvicorn's sans-I/O protocol, up to the handshake. Pinned to uvicorn 0.54 by its tests."""
 
+    def __init__(self, config: Config, *more: Any, **named: Any) -> None:
+        super().__init__(config, *more, **named)
+        if settings.compression == "on":
+            self.conn = ServerProtocol(extensions=[DEFLATE], max_size=config.ws_max_size, logger=self.logger)
+
     async def run_asgi(self) -> None:
         extensions: dict[str, Any] = self.scope["extensions"]  # type: ignore[typeddict-item] # uvicorn makes it above
         extensions[EXTENSION] = self.hand_over
@@ -92,7 +109,10 @@ class FrameProtocol(WebSocketsSansIOProtocol):
         self.conn.parser.close()  # the same
         if transport.is_closing():
             return
-        socket = Socket(transport)
+        agreed = [each for each in self.conn.extensions if isinstance(each, PerMessageDeflate)]
+        # A client may have asked for a smaller window than shared frames are made with.
+        deflated = any(each.local_max_window_bits == frames.DEFLATE_BITS for each in agreed)
+        socket = Socket(transport, inflates=bool(agreed), deflated=deflated)
         socket.client = open_client(socket, subprotocol)
         transport.set_protocol(socket)
 
@@ -110,10 +130,26 @@ class Socket(asyncio.Protocol):
     writes what it was given in one turn of the loop at once.
     """
 
-    __slots__ = ("_closing", "_deaf", "_kind", "_parts", "_paused", "_rest", "_transport", "_unanswered", "client")
+    __slots__ = (
+        "_closing",
+        "_deaf",
+        "_inflates",
+        "_is_deflated",
+        "_kind",
+        "_parts",
+        "_paused",
+        "_rest",
+        "_transport",
+        "_unanswered",
+        "client",
+        "deflated",
+    )
     framed = True
 
-    def __init__(self, transport: asyncio.Transport) -> None:
+    def __init__(self, transport: asyncio.Transport, *, inflates: bool, deflated: bool) -> None:
+        self.deflated = deflated
+        self._inflates = inflates
+        self._is_deflated = False  # the message in several frames
         self.client: Client | None = None
         self._transport = transport
         self._rest = b""  # of what was received, what is not yet a whole frame, or has to wait
@@ -140,7 +176,7 @@ class Socket(asyncio.Protocol):
             return
         try:
             while self._closing is not None or not client.busy:
-                piece = frames.read(data, at, settings.message_bytes - len(self._parts or b""))
+                piece = frames.read(data, at, settings.message_bytes - len(self._parts or b""), deflates=self._inflates)
                 if piece is None:
                     break
                 at = piece.end
@@ -177,7 +213,7 @@ class Socket(asyncio.Protocol):
             raise Broken(frames.PROTOCOL_ERROR)
         payload = piece.payload
         if self._parts is None:
-            self._kind = opcode
+            self._kind, self._is_deflated = opcode, piece.is_deflated
         else:
             self._parts += payload
             payload = bytes(self._parts) if piece.is_final else b""
@@ -185,6 +221,8 @@ class Socket(asyncio.Protocol):
             self._parts = bytearray(payload) if self._parts is None else self._parts
             return None
         self._parts = None
+        if self._is_deflated:
+            payload = frames.inflate(payload, settings.message_bytes)
         return frames.text(payload) if self._kind == frames.TEXT else payload
 
     def _pong(self, payload: bytes) -> None:
@@ -254,7 +292,7 @@ class Socket(asyncio.Protocol):
 class AsgiOutlet:
     """The same for servers that know only ASGI: a task drains what is written, and they send the pings."""
 
-    framed = False
+    framed = deflated = False
 
     def __init__(self, send: Send, *, text: bool) -> None:
         self._send = send

@@ -191,6 +191,11 @@ async def test_a_malformed_message_names_its_field_and_ten_of_them_close(potluck
     assert await code_of(socket) == 4000
 
 
+async def test_nothing_is_compressed_unless_the_operator_says_so(potluck: Potluck) -> None:
+    async with await connect(address(potluck), compression="deflate") as socket:
+        assert socket.protocol.extensions == []
+
+
 async def test_an_oversized_message_closes_with_1009(potluck: Potluck, ada: Member) -> None:
     socket, _ = await greeted(potluck, ada)
     await socket.send("x" * 65_537)

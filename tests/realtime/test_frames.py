@@ -37,7 +37,7 @@ def read_all(data: bytes) -> Sequence[tuple[int, bool, bytes]]:
 def test_a_frame_of_any_size_is_read_back(size: int) -> None:
     payload = b"x" * size
     sent = Frame(Opcode.TEXT, payload).serialize(mask=True)
-    assert frames.read(sent, 0, ROOM) == (frames.TEXT, True, payload, len(sent))
+    assert frames.read(sent, 0, ROOM) == (frames.TEXT, True, False, payload, len(sent))
 
 
 @pytest.mark.parametrize("size", [0, 125, 126, 65_535, 65_536])
@@ -102,4 +102,19 @@ def test_a_goodbye_is_answered_with_its_code(payload: bytes, answer: bytes) -> N
 def test_a_goodbye_that_makes_no_sense_is_an_error(payload: bytes, code: int) -> None:
     with pytest.raises(Broken) as broken:
         frames.farewell(payload)
+    assert broken.value.code == code
+
+
+def test_a_compressed_message_is_read_where_that_is_agreed_on() -> None:
+    payload = b'{"op":"ping","id":1}' * 20
+    piece = frames.read(masked(0xC1, frames.deflate(payload)), 0, ROOM, deflates=True)
+    assert piece is not None
+    assert piece.is_deflated
+    assert frames.inflate(piece.payload, ROOM) == payload
+
+
+@pytest.mark.parametrize(("payload", "code"), [(frames.deflate(b"x" * 10_000_000), 1009), (b"\xff\xff\xff", 1007)])
+def test_what_is_too_large_or_no_compressed_message_is_refused(payload: bytes, code: int) -> None:
+    with pytest.raises(Broken) as broken:
+        frames.inflate(payload, ROOM)
     assert broken.value.code == code

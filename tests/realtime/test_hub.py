@@ -1,7 +1,10 @@
 """Who is told what, and when: the hub without any network."""
 
+import zlib
 from collections.abc import Callable, Iterable
 from uuid import UUID
+
+import pytest
 
 from domain.clock import now
 from domain.eventlog import Logged
@@ -9,6 +12,7 @@ from domain.ids import UserID
 from domain.topics import voice
 from realtime.hub import Hub
 from realtime.news import Frame, News, Run, entry, wire_for
+from realtime.protocol import SUBPROTOCOLS
 
 TOPIC = "post:1"
 
@@ -171,3 +175,16 @@ def test_what_is_below_somebody_hidden_is_withheld_whoever_says_it() -> None:
     tell(hub, news(2, "comment.created", "event", voice(UserID(nice)), actor=nice), 0.0)
     assert wary.heard == [("comment.created", "02", "")]
     assert len(other.heard) == 2
+
+
+@pytest.mark.parametrize("subprotocol", SUBPROTOCOLS)
+def test_a_frame_is_compressed_once_for_all_and_without_what_came_before_it(subprotocol: str) -> None:
+    said = Frame(news(2, "comment.created", "event", "x" * 50, "x" * 50), "post:1" + "1" * 200, "0" * 24)
+    plain, deflated = wire_for(subprotocol, framed=True), wire_for(subprotocol, framed=True, deflated=True)
+    short = said.bytes_for(deflated)
+
+    assert said.bytes_for(deflated) is short
+    assert (short[0], short[1]) == (said.bytes_for(plain)[0] | 0x40, len(short) - (4 if short[1] == 126 else 2))
+    payload = zlib.decompressobj(-12).decompress(short[2 if short[1] < 126 else 4 :] + b"\0\0\xff\xff")
+    assert payload == said.bytes_for(wire_for(subprotocol, framed=False))
+    assert len(short) < len(said.bytes_for(plain))
