@@ -22,8 +22,10 @@ from prometheus_client import (
 )
 from prometheus_client.multiprocess import MultiProcessCollector
 
+from domain.clock import now
 from domain.settings import settings
 from server import call, origins
+from server.access import AccessLog, Line
 from server.call import Call
 from server.errors import answer_to, send_answer
 from server.incoming import check_target
@@ -50,8 +52,7 @@ SECURITY_HEADERS: Final = [
 NOTHING_BUT_DATA: Final = (CONTENT_POLICY, b"default-src 'none'; frame-ancestors 'none'")
 HTTPS_ONLY: Final = (b"strict-transport-security", b"max-age=31536000; includeSubDomains")
 
-access = structlog.get_logger("potluck.access")
-
+access = AccessLog()
 
 _request_id: ContextVar[str] = ContextVar("request_id", default="")
 
@@ -124,15 +125,11 @@ class Edge:
             self._routes[method, route, status] = counters
         counters[0].inc()
         counters[1].observe(seconds)
-        viewer = call.viewer_in(scope)
-        access.info(
-            "request",
-            user_id=None if viewer is None else str(viewer.id),
-            method=method,
-            path=route or scope["path"][:200],
-            status=status,
-            duration_ms=round(seconds * 1000, 3),
-        )
+        if access.write is not None:
+            viewer, path = call.viewer_in(scope), route or scope["path"][:200]
+            duration_ms = round(seconds * 1000, 3)
+            user_id, request_id = None if viewer is None else viewer.id, call.call_of(scope).id
+            access.add(Line(now(), request_id, user_id, method, path, status, duration_ms))
 
 
 def _id_of(headers: Any) -> str:
@@ -161,11 +158,6 @@ def _json_text(line: structlog.typing.EventDict, **_: Any) -> str:
     return _json(line).decode()
 
 
-def processors() -> list[structlog.typing.Processor]:
-    """What makes our own lines."""
-    return [*_common, structlog.processors.JSONRenderer(_json)]
-
-
 _common: Final[list[structlog.typing.Processor]] = [
     structlog.processors.TimeStamper(fmt="iso", utc=True),
     structlog.processors.add_log_level,
@@ -176,16 +168,22 @@ _common: Final[list[structlog.typing.Processor]] = [
 ]
 
 
+def _write_out(lines: bytes) -> None:
+    sys.stdout.buffer.write(lines)
+    sys.stdout.buffer.flush()
+
+
 def configure_logging() -> None:
     """One JSON object a line on stdout, for our own lines and for those of uvicorn and the libraries."""
     level = settings.log_level.upper()
     number = logging.getLevelNamesMapping().get(level, logging.INFO)
     structlog.configure(
-        processors=processors(),
+        processors=[*_common, structlog.processors.JSONRenderer(_json)],
         wrapper_class=structlog.make_filtering_bound_logger(number),
         logger_factory=structlog.BytesLoggerFactory(sys.stdout.buffer),
         cache_logger_on_first_use=True,
     )
+    access.write = _write_out if number <= logging.INFO else None
     formatter = {
         "()": structlog.stdlib.ProcessorFormatter,
         "foreign_pre_chain": _common,
