@@ -11,6 +11,7 @@ from domain.settings import settings
 from realtime.websocket import FrameProtocol
 from server.app import create_app
 from server.garbage import look_less_often
+from server.http import HttpProtocol
 from server.observe import configure_logging
 from server.ready import tell_ready
 
@@ -39,7 +40,7 @@ def main() -> None:
     config = uvicorn.Config(
         app,
         ws=FrameProtocol,
-        http="httptools",
+        http=HttpProtocol,
         loop="uvloop",
         log_config=None,
         access_log=False,
