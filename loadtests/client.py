@@ -20,6 +20,7 @@ from websockets.exceptions import WebSocketException
 
 from loadtests.contract import WELCOME_S, Contract, Dial, Fetch, HangUp, Renew, Send
 from loadtests.listeners import Copy, Frame, Gone, Listener
+from loadtests.subscriptions import Report
 
 JSON = "potluck.v1.json"
 MSGPACK = "potluck.v1.msgpack"
@@ -144,6 +145,8 @@ class Client:
                     self._asking[copy] = self._spawn(self._fetch(copy))
                 case Renew():
                     self._asking[None] = self._spawn(self._renew())
+                case Report(error):
+                    _report(error)
         if self.contract.due != self._due:
             self._set_alarm(self.contract.due)
         self._changed.set()
@@ -157,7 +160,7 @@ class Client:
     def _done(self, task: asyncio.Task[None]) -> None:
         self._tasks.discard(task)
         if not task.cancelled() and (error := task.exception()) is not None:
-            task.get_loop().call_exception_handler({"message": "a client's listener failed", "exception": error})
+            _report(error)
 
     async def _talk(self, call: int, *, fresh: bool) -> None:
         url = self._chance.choice(self._urls).replace("http", "ws", 1) + "/api/v1/ws"
@@ -215,7 +218,9 @@ class Client:
             cursor = await copy.fetch()
         except Gone:
             self.contract.gone(copy)
-        except OSError:
+        except Exception as error:  # noqa: BLE001 - of whoever fetches; it is tried again whatever it was
+            if not isinstance(error, OSError):
+                _report(error)
             self.contract.failed(copy, self._now())
         else:
             self.contract.fetched(copy, cursor)
@@ -226,7 +231,9 @@ class Client:
         try:
             async with asyncio.timeout(WELCOME_S):
                 token = await self._token(True)
-        except OSError:
+        except Exception as error:  # noqa: BLE001 - as with a fetch
+            if not isinstance(error, OSError):
+                _report(error)
             self.contract.not_renewed()
         else:
             self.contract.renewed(token)
@@ -260,3 +267,9 @@ class Client:
         self._due = float("inf")  # it may ring a little early
         self.contract.passed(self._now())
         self._do()
+
+
+def _report(error: BaseException) -> None:
+    """To whoever looks after the loop: it is of the application's own code."""
+    context = {"message": "what a client was given to call has failed", "exception": error}
+    asyncio.get_running_loop().call_exception_handler(context)

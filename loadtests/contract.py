@@ -11,7 +11,7 @@ from itertools import count
 from typing import Any, Literal, NamedTuple
 
 from loadtests.listeners import Copy, Frame, Listener, Seen
-from loadtests.subscriptions import Asked, Subscriptions, as_sent
+from loadtests.subscriptions import Asked, Report, Subscriptions, as_sent
 
 WELCOME_S = 10.0  # to get a token and a welcome; a connection that lived so long makes the next wait short again
 NOTICE_S = 60.0  # before a token ends it is replaced
@@ -80,7 +80,7 @@ class Fetch(NamedTuple):
     copy: Copy
 
 
-Task = Dial | Send | HangUp | Renew | Fetch
+Task = Dial | Send | HangUp | Renew | Fetch | Report
 
 
 class _Call:
@@ -150,7 +150,7 @@ class Contract:
         """HTTP said that there is nothing."""
         if copy in self.topics:
             self.drop(copy)
-            copy.end("not_found")
+            self.topics.tell(copy.end, "not_found")
 
     # What happens to the connection.
 
@@ -263,9 +263,9 @@ class Contract:
         """What is to be done now, in this order; asked after whatever was told."""
         if not self.topics.is_asked:
             self._subscribe()
-        todo = [*self._todo, *map(Fetch, self.topics.to_fetch)]
-        self._todo.clear()
-        self.topics.to_fetch.clear()
+        todo = [*self._todo, *map(Fetch, self.topics.to_fetch), *self.topics.failures]
+        for done in (self._todo, self.topics.to_fetch, self.topics.failures):
+            done.clear()
         return todo
 
     # Behind it.
@@ -393,4 +393,4 @@ class Contract:
     def _become(self, status: Status, reason: str = "") -> None:
         if (status, reason) != (self.status, self.reason):
             self.status, self.reason = status, reason
-            self.on_status()
+            self.topics.tell(self.on_status)

@@ -38,6 +38,9 @@ class Keeper(Protocol):
     def fetch(self, copy: "Copy") -> None:
         """Have a copy fetched."""
 
+    def tell(self, told: Callable[..., None], *what: object) -> None:
+        """Tell an application, and go on whatever it raises."""
+
 
 class Listener:
     """Is told every event of a topic once and in order, from now on or from behind a cursor."""
@@ -154,7 +157,7 @@ class Copy(Listener):
         later, self._later = self._later or [], None
         for frame in later:
             if cursor is None or frame["id"] > cursor:
-                self.apply(frame)
+                self.keeper.tell(self.apply, frame)
         if self.position is None:
             self.position = NOW if cursor is None else cursor
             self.keeper.ask(self)

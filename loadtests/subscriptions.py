@@ -1,6 +1,6 @@
 """Who listens to what, how far each topic was told, and what has to be asked for. No I/O, and no connection."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
 from loadtests.listeners import NOW, Copy, Frame, Listener, Seen
@@ -24,6 +24,12 @@ class Asked(NamedTuple):
     topic: Topic
 
 
+class Report(NamedTuple):
+    """Say so: an application has failed at what it was told. Nothing else comes of it."""
+
+    error: Exception
+
+
 def as_sent(asked: list[Asked]) -> dict[str, str | None]:
     """The topics of a request as the wire has them."""
     return {each.name: None if each.cursor == NOW else each.cursor for each in asked}
@@ -35,6 +41,7 @@ class Subscriptions:
     def __init__(self) -> None:
         self.to_fetch: list[Copy] = []
         self.is_asked = True  # whether there is no need to look what is needed
+        self.failures: list[Report] = []  # of what an application was told
         self._topics: dict[str, Topic] = {}
         self._seen: list[Seen] = []
 
@@ -92,6 +99,13 @@ class Subscriptions:
         """Have a copy fetched."""
         self.to_fetch.append(copy)
 
+    def tell(self, told: Callable[..., None], *what: object) -> None:
+        """Tell an application. What it raises is reported, and costs nobody else their events."""
+        try:
+            told(*what)
+        except Exception as error:  # noqa: BLE001 - of somebody's own code
+            self.failures.append(Report(error))
+
     # What has to be asked for.
 
     def all_asked(self) -> list[Asked]:
@@ -133,7 +147,7 @@ class Subscriptions:
                 continue
             topic.at = cursor if outcome["outcome"] == "replayed" else outcome["cursor"]
             for each in _joined(topic):
-                each.answered(cursor, outcome)
+                self.tell(each.answered, cursor, outcome)
 
     def event(self, frame: Frame) -> None:
         """Something happened."""
@@ -143,7 +157,7 @@ class Subscriptions:
         if topic.at is not None:
             topic.at = max(topic.at, frame["id"])
         for each in tuple(topic.listeners):
-            each.event(frame)
+            self.tell(each.event, frame)
 
     def passed(self, cursor: str) -> None:
         """Everything up to here was told."""
@@ -160,7 +174,7 @@ class Subscriptions:
             return
         topic.at = cursor
         for each in _joined(topic):
-            each.reset(cursor)
+            self.tell(each.reset, cursor)
 
     def removed(self, name: str, code: str) -> None:
         """It may not be listened to any more. Who is still fetching will see for themselves."""
@@ -171,7 +185,7 @@ class Subscriptions:
         if len(joined) < len(topic.listeners):
             self._topics[name] = Topic([each for each in topic.listeners if each not in joined])
         for each in joined:
-            each.end(code)
+            self.tell(each.end, code)
 
 
 def _joined(topic: Topic) -> list[Listener]:

@@ -266,3 +266,109 @@ async def test_whoever_waits_for_an_answer_is_told_when_the_connection_is_lost()
 
         with pytest.raises(ConnectionError):
             await asking
+
+
+@asynccontextmanager
+async def reported() -> AsyncGenerator[list[str]]:
+    """What the loop is told of meanwhile, by its name."""
+    found: list[str] = []
+    loop = asyncio.get_running_loop()
+    loop.set_exception_handler(lambda _, context: found.append(type(context["exception"]).__name__))
+    yield found
+    loop.set_exception_handler(None)
+
+
+async def test_a_listener_that_raises_is_reported_and_costs_nobody_an_event_nor_the_connection() -> None:
+    told: list[str] = []
+
+    def fail(_: Frame) -> None:
+        raise ValueError
+
+    async with reported() as failures, played() as server, talking(server, only("token")) as client:
+        client.add(Listener(TOPIC, fail, "05"))
+        client.add(Listener(TOPIC, lambda frame: told.append(frame["id"]), "05"))
+        client.start()
+        call = await server.call()
+        await call.welcomes()
+        await call.says("event", **event("07", "05"))
+        await call.says("event", **event("08", "07"))
+        await client.until(lambda: told == ["07", "08"])
+
+        assert (failures, client.contract.closes, client.contract.seen.gaps) == (["ValueError"] * 2, [], 0)
+
+
+async def test_what_raises_while_a_copy_catches_up_costs_it_nothing_else() -> None:
+    told: list[str] = []
+    again = asyncio.Event()
+
+    def fail_once(frame: Frame) -> None:
+        told.append(frame["id"])
+        if len(told) == 1:
+            raise ValueError
+
+    async def fetch() -> str:
+        if copy.position is not None:
+            await again.wait()
+        return "05"
+
+    copy = Copy(TOPIC, fetch, fail_once)
+    async with reported() as failures, played() as server, talking(server, only("token")) as client:
+        client.add(copy)
+        await client.until(lambda: copy.cursor == "05")
+        client.start()
+        call = await server.call()
+        await call.welcomes()
+        await call.says("reset", topic=TOPIC, cursor="05")
+        await call.says("event", **event("07", "05"))
+        await call.says("event", **event("08", "07"))
+        await client.until(lambda: copy.cursor == "08")
+        again.set()
+        await client.until(lambda: copy.settled)
+
+        assert (told, failures) == (["07", "08"], ["ValueError"])
+
+
+async def test_a_copy_whose_fetch_raises_whatever_it_may_is_fetched_again() -> None:
+    async with reported() as failures, played() as server, talking(server, only("token")) as client:
+        copy = Copy(TOPIC, answering(KeyError("items"), "05"), lambda _: None)
+        client.add(copy)
+        await client.until(lambda: copy.cursor == "05")
+
+        assert failures == ["KeyError"]
+
+
+async def test_a_renewal_that_raises_whatever_it_may_is_tried_again() -> None:
+    asked: list[bool] = []
+
+    async def give(fresh: bool) -> str:
+        asked.append(fresh)
+        if len(asked) == 2:
+            raise ValueError
+        return f"token-{len(asked)}"
+
+    async with reported() as failures, played() as server, talking(server, give) as client:
+        client.start()
+        call = await server.call()
+        await call.welcomes()
+        await call.says("token_expiring", expires_in=60)
+        await client.until(lambda: bool(failures))
+        await call.says("token_expiring", expires_in=55)
+        message = await call.hears()
+
+        assert (message["token"], asked, failures) == ("token-3", [False, True, True], ["ValueError"])
+
+
+async def test_a_token_that_raises_whatever_it_may_is_reported_and_asked_for_again() -> None:
+    tries: list[bool] = []
+
+    async def give(fresh: bool) -> str:
+        tries.append(fresh)
+        if len(tries) == 1:
+            raise ValueError
+        return "token"
+
+    async with reported() as failures, played() as server, talking(server, give) as client:
+        client.start()
+
+        assert (await (await server.call()).welcomes())["token"] == "token"
+        assert failures == ["ValueError"]

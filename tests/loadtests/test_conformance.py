@@ -12,9 +12,14 @@ import pytest
 
 from loadtests.contract import Contract, Dial, Fetch, HangUp, Renew, Send
 from loadtests.listeners import Copy, Frame, Listener
+from loadtests.subscriptions import Report
 
 CONTRACT = msgspec.json.decode((Path(__file__).parents[1] / "conformance.json").read_bytes())
 CASES = {case["name"]: case["steps"] for case in CONTRACT["cases"]}
+
+
+class Thrown(Exception):
+    """By an application, because a step said so."""
 
 
 class Told:
@@ -24,8 +29,12 @@ class Told:
         self.listener = listener
         self.applied: list[str] = []
         self.holds: list[str] = []
+        self.throws = False
 
     def apply(self, event: Frame) -> None:
+        if self.throws:
+            self.throws = False
+            raise Thrown
         self.applied.append(event["id"])
         if event["id"] not in self.holds:
             self.holds.append(event["id"])
@@ -75,6 +84,8 @@ class Case:
                         self.hung_up_calls.add(call)
                     case Fetch(copy):
                         self.fetches.append(copy)
+                    case Report(error):
+                        assert isinstance(error, Thrown)
 
     def wait(self, until: float) -> None:
         """Let time pass until then, or until the client says something."""
@@ -120,6 +131,10 @@ class Case:
     def forget(self, topics: list[str]) -> None:
         for topic in topics:
             self.contract.drop(self.listening[topic].listener)
+
+    def throws(self, topics: list[str]) -> None:
+        for topic in topics:
+            self.listening[topic].throws = True
 
     def hello(self, wanted: Frame) -> None:
         after_s, before_s = wanted.pop("after_ms", 0) / 1000, wanted.pop("before_ms", 10_000) / 1000

@@ -51,6 +51,7 @@ class Case {
   stores = {};
   fetches = {}; // topic -> how to answer the fetches under way
   offs = {};
+  throwing = new Set();
 
   constructor() {
     this.server = new Played();
@@ -70,7 +71,10 @@ class Case {
     for (const [topic, from] of Object.entries(topics)) {
       const told = (this.told[topic] = { applied: [], resets: 0, removed: null });
       const handlers = {
-        '*': (_, event) => told.applied.push(event.id),
+        '*': (_, event) => {
+          if (this.throwing.delete(topic)) throw Error('because a step said so');
+          told.applied.push(event.id);
+        },
         reset: () => told.resets++,
         removed: code => (told.removed = code),
       };
@@ -96,6 +100,10 @@ class Case {
 
   forget(topics) {
     for (const topic of topics) this.offs[topic]();
+  }
+
+  throws(topics) {
+    for (const topic of topics) this.throwing.add(topic);
   }
 
   async hello({ after_ms = 0, before_ms = 10_000, ...fields }) {
