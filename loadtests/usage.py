@@ -50,10 +50,7 @@ def usage_of(potluck: Potluck) -> Usage:
     """What it has used since it started; PostgreSQL's with the backends that have gone."""
     found = dict.fromkeys(_names(), 0.0)
     for pid in potluck.family():
-        try:
-            words = words_of(pid)
-        except OSError:
-            continue
+        words = words_of(pid)
         part = next((part for word, part in PARTS.items() if word in words), None)
         if part is not None:
             found[part] += cpu_s([pid], of_gone=part == "postgres")

@@ -13,6 +13,7 @@ import time
 from collections import Counter
 from collections.abc import AsyncGenerator, Generator, Mapping, Sequence
 from contextlib import asynccontextmanager, contextmanager, suppress
+from multiprocessing import resource_tracker
 from multiprocessing.connection import Connection
 from multiprocessing.process import BaseProcess
 from pathlib import Path
@@ -32,7 +33,7 @@ from loadtests.scripted.table import Screen
 from loadtests.scripted.worker import Orders, Settled, Tick
 from loadtests.usage import Usage, usage_of
 from server.binaries import CannotStart
-from tests.journeys.running import Potluck
+from tests.journeys.running import Potluck, uninterrupted
 
 OUT = Path("loadtests/out")
 ALL_TOLD_S = 20.0
@@ -106,14 +107,18 @@ def _server(target: str | None) -> Generator[tuple[str, Potluck | None]]:
             raise CannotStart(f"{target} is not ready: {error}") from None
         yield target.rstrip("/"), None
         return
-    with tempfile.TemporaryDirectory(prefix="potluck-loadtest-", ignore_cleanup_errors=True) as folder:
-        potluck = Potluck(Path(folder) / "data", "--workers", "2", **ENVIRONMENT)
+    folder = tempfile.TemporaryDirectory(prefix="potluck-loadtest-", ignore_cleanup_errors=True)
+    try:
+        potluck = Potluck(Path(folder.name) / "data", "--workers", "2", **ENVIRONMENT)
         try:
             if not potluck.url.startswith("http"):
                 raise CannotStart(f"the server did not start: {potluck.errors.read_text()}")
             yield potluck.url, potluck
         finally:
             potluck.interrupt()
+    finally:
+        with uninterrupted():
+            folder.cleanup()
 
 
 async def _until_stopped(run: "_Run") -> dict[str, Any]:
@@ -205,13 +210,15 @@ class _Run:
         spawn = multiprocessing.get_context("spawn")
         started: list[BaseProcess] = []
         run = secrets.token_hex(4)
+        resource_tracker.ensure_running()  # starting it lets signals through again
         try:
             for index in range(self._processes):
                 pipe: Any = spawn.Pipe()  # of another type on each platform
                 ours, theirs = pipe
                 orders = Orders(self._path, self._url, run, index, self._processes, self._users)
                 process = spawn.Process(target=worker.main, args=(theirs, orders), name=f"loadtest-{index + 1}")
-                process.start()
+                with uninterrupted():  # until the process has said that it does not care
+                    process.start()
                 theirs.close()
                 started.append(process)
                 self._pipes.append(ours)

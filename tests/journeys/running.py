@@ -5,6 +5,8 @@ import os
 import signal
 import subprocess
 import sys
+from collections.abc import Generator
+from contextlib import contextmanager
 from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
@@ -17,8 +19,18 @@ def environment(**more: str) -> dict[str, str]:
     return {**kept, **more}
 
 
+@contextmanager
+def uninterrupted() -> Generator[None]:
+    """Ctrl-C and SIGTERM come when this has ended; whoever is started meanwhile does not hear them at all."""
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT, signal.SIGTERM})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
 class Potluck:
-    """A running `serve`."""
+    """A running `serve`. When it cannot be waited for, it has ended before that is raised."""
 
     def __init__(self, data: Path, *arguments: str, **more: str) -> None:
         self.data = data
@@ -34,12 +46,18 @@ class Potluck:
                 start_new_session=True,
             )
         assert self.process.stdout is not None
-        self.line: str = self.process.stdout.readline().rstrip("\n")
+        try:
+            self.line: str = self.process.stdout.readline().rstrip("\n")
+        except BaseException:  # Ctrl-C is for us only: it is in a session of its own
+            self.interrupt()
+            raise
         self.url = self.line.removeprefix("Potluck is ready: ")
 
     def interrupt(self) -> int:
-        self.process.send_signal(signal.SIGINT)
-        return self.end()
+        """End it; a second Ctrl-C of ours waits until it has ended."""
+        with uninterrupted():
+            self.process.send_signal(signal.SIGINT)
+            return self.end()
 
     def end(self) -> int:
         code = self.process.wait(30)
@@ -81,4 +99,8 @@ def parent_of(pid: int) -> tuple[int, int]:
 
 
 def words_of(pid: int) -> str:
-    return Path(f"/proc/{pid}/cmdline").read_text().replace("\0", " ")
+    """The command line; nothing when it is gone."""
+    try:
+        return Path(f"/proc/{pid}/cmdline").read_text().replace("\0", " ")
+    except OSError:
+        return ""

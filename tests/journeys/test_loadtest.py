@@ -1,7 +1,10 @@
 """`./run loadtest`: a short play leaves its report; thresholds and foreign hosts are refused; the account is exact."""
 
+import os
+import signal
 import subprocess
 import sys
+import time
 from collections.abc import Generator
 from pathlib import Path
 
@@ -14,7 +17,7 @@ from loadtests.scripted.report import page_of
 from loadtests.scripted.scenario import READY, Part, find, judge, load, roles
 from server.binaries import CannotStart
 from tests.journeys.community import QUICK
-from tests.journeys.running import ROOT, Potluck, environment
+from tests.journeys.running import ROOT, Potluck, environment, family_of, words_of
 
 pytestmark = [
     pytest.mark.xdist_group("loadtest"),
@@ -79,6 +82,31 @@ def test_a_play_may_be_longer_than_the_life_of_a_token(tmp_path: Path) -> None:
     assert played.returncode == 0, played.stderr
     told = msgspec.json.decode(played.stdout)
     assert (told["lost"], told["wrong"], told["errors"]) == (0, 0, 0)
+
+
+@pytest.mark.parametrize("awaited", ["server.cli serve", "spawn_main"])
+def test_ctrl_c_at_any_time_leaves_no_process_and_no_folder(awaited: str, tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "server.cli", "loadtest", "viral_post", "--users", "20", "--out", str(tmp_path)]
+    (tmp_path / "temporary").mkdir()
+    own = environment(TMPDIR=str(tmp_path / "temporary"))
+    playing = subprocess.Popen(command, cwd=ROOT, env=own, text=True, stderr=subprocess.PIPE, start_new_session=True)
+    while not any(awaited in words_of(pid) for pid in family_of(playing.pid)):
+        assert playing.poll() is None
+        time.sleep(0.02)
+    family = family_of(playing.pid)
+
+    os.killpg(playing.pid, signal.SIGINT)
+    time.sleep(0.05)
+    os.killpg(playing.pid, signal.SIGINT)
+
+    _, said = playing.communicate(timeout=30)
+    assert playing.returncode == 130
+    assert "Traceback" not in said
+    deadline = time.monotonic() + 5  # multiprocessing's own tracker ends a moment later
+    while (left := list(filter(None, map(words_of, family)))) and time.monotonic() < deadline:
+        time.sleep(0.02)
+    assert left == []
+    assert list((tmp_path / "temporary").iterdir()) == []
 
 
 def test_another_host_is_refused() -> None:
