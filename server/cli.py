@@ -8,6 +8,7 @@ import json
 import os
 import re
 import secrets
+import signal
 import socket
 import sys
 import tempfile
@@ -45,6 +46,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         say(str(problem))
         return 1
     except KeyboardInterrupt:
+        signal.signal(signal.SIGINT, signal.SIG_IGN)  # a second one has nothing left to end
         return 130
     return 0
 

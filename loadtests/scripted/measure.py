@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Iterable, Mapping
+from typing import Literal
 
 from hdrh.histogram import HdrHistogram
 
@@ -15,6 +16,23 @@ LAG = "lag"
 """How late the generator itself wakes up."""
 ACT = "act "
 """Before the name of an act: from its intended time to the answer."""
+
+
+ActName = Literal[
+    "publish",
+    "read posts",
+    "like",
+    "unlike",
+    "comment",
+    "read comments",
+    "follow",
+    "unfollow",
+    "read inbox",
+    "mark as read",
+    "open post",
+    "connect",
+    "reconnect",
+]
 
 
 class Times:
@@ -77,7 +95,7 @@ class Measures:
 
     def __init__(self) -> None:
         self.counts: Counter[str] = Counter()
-        self.errors: Counter[str] = Counter()  # by act
+        self.errors: Counter[str] = Counter()  # by act, and what was expected in vain by its type
         self.times = Times()
         self.on = False  # not while the stage is being set
         self.late_after_s = 1.0
@@ -97,3 +115,9 @@ class Measures:
         if self.on:
             self.errors[what] += 1
             self.counts["errors"] += 1
+
+    def miss(self, kind: str) -> None:
+        """An event that a session has expected in vain."""
+        if self.on:
+            self.errors[f"{kind}: expected in vain"] += 1
+            self.counts["missed"] += 1

@@ -10,9 +10,10 @@ from typing import Any
 from loadtests.listeners import Gone
 from loadtests.scripted.ledger import Happened
 from loadtests.scripted.line import Line, Refused, new_key
-from loadtests.scripted.measure import ACT, FRAME, LAG, STATE
+from loadtests.scripted.measure import ACT, FRAME, LAG, STATE, ActName
 from loadtests.scripted.socket import Socket
 from loadtests.scripted.stage import Missed, Over, Post, Someone, Stage
+from server.binaries import CannotStart
 
 PASSWORD = "correct horse battery"  # noqa: S105 - of people who live for a minute
 PATIENCE_S = 20.0
@@ -87,8 +88,11 @@ class Person:
         return [each for each in self._stage.cast if each.session == session and each.id != self.id]
 
     def somebody(self, session: str) -> Someone:
-        """One of them."""
-        return self.chance.choice(self.everybody(session))
+        """One of them. Raises CannotStart when there is nobody."""
+        everybody = self.everybody(session)
+        if not everybody:
+            raise CannotStart(f"there is nobody else who plays {session}")
+        return self.chance.choice(everybody)
 
     # What can be done over HTTP.
 
@@ -236,7 +240,7 @@ class Person:
                 arrived = await asyncio.wait_for(come, max(min(within, self._stage.ends - time.monotonic()), 0.001))
             except TimeoutError:
                 self._go_on()
-                self._stage.measures.count("missed")
+                self._stage.measures.miss(kind)
                 raise Missed(f"{kind} in {within} s") from None
             finally:
                 self._waiting = [each for each in self._waiting if each[2] is not come]
@@ -278,7 +282,7 @@ class Person:
         self._go_on()
         return time.monotonic() if self._intended is None else self._intended
 
-    async def _act(self, name: str, method: str, path: str, body: object = None) -> Any:
+    async def _act(self, name: ActName, method: str, path: str, body: object = None) -> Any:
         """A request, again while servers are gone or busy; measured from its intended time to its answer."""
         begun = self._begin()
         self._intended = None
@@ -298,7 +302,7 @@ class Person:
                 measures.count("acts")
                 return answer
 
-    async def _in_time(self, name: str, answered: Awaitable[None]) -> bool:
+    async def _in_time(self, name: ActName, answered: Awaitable[None]) -> bool:
         self._intended = None
         try:
             await answered

@@ -28,9 +28,10 @@ from rich.console import Console
 from loadtests.scripted import report, worker
 from loadtests.scripted.ledger import Account, Row, audit, audit_inboxes
 from loadtests.scripted.measure import ACT, FRAME, LAG, STATE, Times, curve_ms, summary_ms
-from loadtests.scripted.scenario import Scenario, find, judge, load, roles
+from loadtests.scripted.scenario import Scenario, find, load, roles
 from loadtests.scripted.table import Screen
-from loadtests.scripted.worker import Orders, Settled, Tick
+from loadtests.scripted.thresholds import judge
+from loadtests.scripted.worker import Failed, Orders, Settled, Tick
 from loadtests.usage import Usage, usage_of
 from server.binaries import CannotStart
 from tests.journeys.running import Potluck, uninterrupted
@@ -64,6 +65,7 @@ def main(asked: Asked) -> int:
     path = find(asked.scenario)
     scenario = load(path)
     roles(scenario.parts, asked.users or scenario.users)  # before anything is started for too few
+    out = report.folder(asked.out or OUT)
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # while there is no loop
     with _server(asked.target) as (url, potluck):
         run = _Run(path, scenario, asked, url, potluck)
@@ -72,7 +74,7 @@ def main(asked: Asked) -> int:
         except asyncio.CancelledError:
             _say("stopped")
             return INTERRUPTED
-    written = report.write(result, asked.out or OUT)
+    written = report.write(result, out)
     print(msgspec.json.encode(report.headline(result, written)).decode(), flush=True)
     for line in result["thresholds"]:
         _say(f"{'holds ' if line['holds'] else 'BROKEN'}  {line['text']}  (found: {line['found']})")
@@ -87,7 +89,10 @@ def refuse_what_is_not_ours(target: str | None, *, is_ours: bool) -> None:
     """Raises CannotStart for a host that is not this machine, unless somebody answers for it."""
     if target is None:
         return
-    parts = urlsplit(target)
+    try:
+        parts = urlsplit(target)
+    except ValueError:
+        raise CannotStart(f"--target {target} is no address") from None
     if parts.scheme not in {"http", "https"} or not parts.hostname:
         raise CannotStart(f"--target {target} is no http:// or https:// address")
     loopback = parts.hostname == "localhost"
@@ -175,7 +180,7 @@ class _Run:
         self._url = url
         self._potluck = potluck
         self._target = asked.target
-        self._users = asked.users or scenario.users
+        self._users = len(roles(scenario.parts, asked.users or scenario.users))
         self._seconds = asked.seconds or scenario.seconds
         self._processes = min(asked.processes or min(os.cpu_count() or 1, 4), self._users)
         self._pipes: list[Connection] = []
@@ -244,9 +249,12 @@ class _Run:
 
     async def _hear(self, pipe: Connection) -> Any:
         try:
-            return await worker.receive(pipe)
+            said = await worker.receive(pipe)
         except (EOFError, ConnectionError):
             raise CannotStart("a process of the load test ended: see above") from None
+        if isinstance(said, Failed):
+            raise CannotStart(said.why)
+        return said
 
     async def _act(self, screen: Screen, starts: float) -> Usage | None:
         """The play itself; what the server used of CPU meanwhile."""
@@ -291,7 +299,10 @@ class _Run:
         seconds = self._seconds
         cpu = [(last - first) / max(seconds - worker.TICK_S, worker.TICK_S) for first, last in self._cpu_s]
         figures: dict[str, float] = {
-            **{name: self.counts[name] for name in ("acts", "errors", "sessions", "frames", "late", "missed")},
+            **{
+                name: self.counts[name]
+                for name in ("acts", "errors", "sessions", "frames", "late", "missed", "not_played")
+            },
             "frames_due": account.due,
             "lost": account.lost,
             "duplicated": account.duplicated,

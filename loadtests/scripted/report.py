@@ -10,7 +10,7 @@ from server.binaries import CannotStart
 
 PAGE = Path(__file__).with_name("report.html")
 HEADLINE = (
-    *("lost", "duplicated", "out_of_order", "late", "wrong", "unexpected", "missed", "resets", "errors"),
+    *("lost", "duplicated", "out_of_order", "late", "wrong", "unexpected", "missed", "not_played", "resets", "errors"),
     *("acts", "acts_per_s", "frames", "frames_per_s", "frames_due"),
     *("p50_act_to_frame_ms", "p99_act_to_frame_ms", "p50_like_to_state_ms", "p99_like_to_state_ms"),
     *("p50_act_ms", "p99_act_ms", "p99_generator_lag_ms"),
@@ -29,11 +29,19 @@ def headline(result: Mapping[str, Any], written: Path) -> dict[str, Any]:
     }
 
 
+def folder(out: Path) -> Path:
+    """Make it, before anything is played. Raises CannotStart."""
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise CannotStart(f"cannot make {out} for the report: {error.strerror}") from None
+    return out
+
+
 def write(result: Mapping[str, Any], out: Path) -> Path:
     """Both files into a folder, named after the scenario; the page's path. Raises CannotStart."""
     text = msgspec.json.encode(result).decode()
     try:
-        out.mkdir(parents=True, exist_ok=True)
         (out / f"{result['scenario']}.json").write_text(text, encoding="utf-8")
         page = out / f"{result['scenario']}.html"
         page.write_text(page_of(text), encoding="utf-8")

@@ -7,15 +7,15 @@ SCENARIO = Scenario(
 """
 
 import importlib.util
-import operator
+import inspect
 import random
-import re
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
 import msgspec
 
+from loadtests.scripted import thresholds
 from loadtests.scripted.person import Person
 from server.binaries import CannotStart
 
@@ -69,41 +69,8 @@ class Scenario(msgspec.Struct, frozen=True):
     arrival: Arrival = Arrival()
     users: int = 100
     seconds: float = 60.0
-    holds: Sequence[str] = ("lost == 0", "duplicated == 0", "out_of_order == 0", "wrong == 0", "frames_due > 0")
+    holds: Sequence[str] = thresholds.USUAL
     late_after_s: float = 1.0
-
-
-class Threshold(msgspec.Struct):
-    """A line that has to hold, and whether it did."""
-
-    text: str
-    found: float | None
-    holds: bool
-
-
-COMPARE = {"<": operator.lt, "<=": operator.le, "==": operator.eq, ">=": operator.ge, ">": operator.gt}
-LINE = re.compile(r"(\w+) *(<=|>=|==|<|>) *([\d.]+) *(%|ms|s)?")
-
-
-def judge(holds: Sequence[str], figures: Mapping[str, float]) -> list[Threshold]:
-    """Each line against the figures; what was never measured does not hold. `%` is of all acts."""
-    return [_judge(text, figures) for text in holds]
-
-
-def _judge(text: str, figures: Mapping[str, float]) -> Threshold:
-    name, compare, number, unit = _parsed(text)
-    found = figures.get(name)
-    if found is not None and unit == "%":
-        found = round(100 * found / max(figures["acts"] + figures["errors"], 1), 4)
-    return Threshold(text, found, found is not None and COMPARE[compare](found, float(number)))
-
-
-def _parsed(text: str) -> tuple[str, str, str, str | None]:
-    line = LINE.fullmatch(text.strip())
-    if line is None:
-        raise CannotStart(f"not a threshold: '{text}'; say for instance 'lost == 0' or 'errors < 0.1 %'")
-    name, compare, number, unit = line.groups()
-    return name, compare, number, unit
 
 
 def roles(parts: Sequence[Part], users: int) -> list[int]:
@@ -141,11 +108,28 @@ def load(path: Path) -> Scenario:
     module = importlib.util.module_from_spec(found)
     try:
         found.loader.exec_module(module)
-    except Exception as error:  # of somebody's own code
+    except (Exception, SystemExit) as error:  # of somebody's own code
         raise CannotStart(f"{path}: {error!r}") from error
     scenario = getattr(module, "SCENARIO", None)
     if not isinstance(scenario, Scenario):
         raise CannotStart(f"{path} has no SCENARIO = Scenario(…)")
     for text in scenario.holds:
-        _parsed(text)
+        thresholds.parsed(text)
+    if (wrong := _wrong(scenario)) is not None:
+        raise CannotStart(f"{path}: {wrong}")
     return scenario
+
+
+def _wrong(scenario: Scenario) -> str | None:
+    """Why it cannot be played."""
+    sessions = [each for part in scenario.parts for each in (part.session, part.opening) if each is not None]
+    sync = next((each for each in sessions if not inspect.iscoroutinefunction(each)), None)
+    if not scenario.parts:
+        return "there are no parts to play"
+    if sync is not None:
+        return f"{getattr(sync, '__name__', sync)} is no session: say async def"
+    if any(part.weight <= 0 and not part.exactly for part in scenario.parts):
+        return "the weight of a part has to be above 0"
+    if scenario.arrival.per_second is not None and scenario.arrival.per_second <= 0:
+        return "the rate of arrival has to be above 0"
+    return "seconds has to be above 0" if scenario.seconds <= 0 else None

@@ -3,17 +3,18 @@
 import asyncio
 import contextlib
 import gc
+import math
 import os
 import resource
 import signal
 import ssl
 import time
+import traceback
 from collections import Counter
 from collections.abc import Awaitable, Callable, Iterable
-from itertools import count
 from multiprocessing.connection import Connection
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple, cast
 
 import msgspec
 import uvloop
@@ -24,6 +25,7 @@ from loadtests.scripted.measure import LAG, Measures
 from loadtests.scripted.person import Person
 from loadtests.scripted.scenario import Scenario, load, roles
 from loadtests.scripted.stage import Missed, Over, Someone, Stage
+from server.binaries import CannotStart
 
 TICK_S = 0.5
 TOGETHER = 32  # who sign up or ask at once
@@ -40,6 +42,12 @@ class Orders(msgspec.Struct):
     index: int
     processes: int
     users: int
+
+
+class Failed(NamedTuple):
+    """The play cannot go on."""
+
+    why: str
 
 
 class Tick(msgspec.Struct):
@@ -75,7 +83,22 @@ def main(pipe: Connection, orders: Orders) -> None:
     _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
     with contextlib.suppress(EOFError, BrokenPipeError):
-        uvloop.run(_Worker(pipe, orders).play())
+        try:
+            uvloop.run(_Worker(pipe, orders).play())
+        except (EOFError, BrokenPipeError):
+            raise
+        except Exception as error:  # noqa: BLE001 - of the scenario: it is to be seen
+            why = _first(error)
+            if not isinstance(why, CannotStart):
+                traceback.print_exception(why)
+            pipe.send(Failed(str(why) if isinstance(why, CannotStart) else f"the scenario failed: {why!r}"))
+
+
+def _first(error: Exception) -> Exception:
+    """Of several that were raised together."""
+    while isinstance(error, ExceptionGroup):
+        error = cast("ExceptionGroup[Exception]", error).exceptions[0]
+    return error
 
 
 async def receive(pipe: Connection) -> Any:
@@ -145,13 +168,14 @@ class _Worker:
         await asyncio.sleep(self._stage.begins - time.monotonic())
         self._measures.on = True
         playing = [asyncio.create_task(each) for each in self._sessions()]
-        _, late = await asyncio.wait(playing, timeout=self._stage.ends - time.monotonic() + LAST_ACTS_S)
+        left = self._stage.ends - time.monotonic() + LAST_ACTS_S
+        done, late = await asyncio.wait(playing, timeout=left, return_when=asyncio.FIRST_EXCEPTION)
+        for task in done:
+            task.result()  # of a scenario that fails, what it raises: at once, and to be seen
         for task in late:
             task.cancel()
             self._measures.fail("a session did not end")
-        for result in await asyncio.gather(*playing, return_exceptions=True):
-            if isinstance(result, Exception):
-                raise result  # of the scenario: it is to be seen
+        await asyncio.gather(*late, return_exceptions=True)
         ticking.cancel()
         self._send_tick()
         self._measures.on = False
@@ -179,15 +203,19 @@ class _Worker:
             await self._session(part, person, at)
             free.put_nowait((part, person))
 
+        stage, played = self._stage, 0
+        due = range(self._orders.index, math.ceil((stage.ends - stage.begins) * per_second), self._orders.processes)
         async with asyncio.TaskGroup() as playing:
-            for k in count(self._orders.index, self._orders.processes):
-                at = self._stage.begins + k / per_second
-                await asyncio.sleep(min(at, self._stage.ends) - time.monotonic())
-                with contextlib.suppress(TimeoutError):
-                    part, person = await asyncio.wait_for(free.get(), max(self._stage.ends - time.monotonic(), 0.01))
-                    playing.create_task(play(part, person, at))
-                if time.monotonic() >= self._stage.ends:
-                    return
+            for k in due:
+                at = stage.begins + k / per_second
+                await asyncio.sleep(at - time.monotonic())
+                try:
+                    part, person = await asyncio.wait_for(free.get(), stage.ends - time.monotonic())
+                except TimeoutError:
+                    break
+                playing.create_task(play(part, person, at))
+                played += 1
+            self._measures.count("not_played", len(due) - played)
 
     async def _session(self, part: int, person: Person, at: float) -> bool:
         """Play it once; whether there is time for more."""

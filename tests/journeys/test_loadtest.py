@@ -14,7 +14,8 @@ import pytest
 from loadtests.scripted.ledger import Account, Happened, Hearing, Span, audit, audit_inboxes
 from loadtests.scripted.play import refuse_what_is_not_ours
 from loadtests.scripted.report import page_of
-from loadtests.scripted.scenario import READY, Part, find, judge, load, roles
+from loadtests.scripted.scenario import READY, Part, find, load, roles
+from loadtests.scripted.thresholds import KNOWN, judge, parsed
 from server.binaries import CannotStart
 from tests.journeys.community import QUICK
 from tests.journeys.running import ROOT, Potluck, environment, family_of, words_of
@@ -103,7 +104,7 @@ def test_ctrl_c_at_any_time_leaves_no_process_and_no_folder(awaited: str, tmp_pa
     assert playing.returncode == 130
     assert "Traceback" not in said
     deadline = time.monotonic() + 5  # multiprocessing's own tracker ends a moment later
-    while (left := list(filter(None, map(words_of, family)))) and time.monotonic() < deadline:
+    while (left := [words_of(pid) for pid in family if words_of(pid)]) and time.monotonic() < deadline:
         time.sleep(0.02)
     assert left == []
     assert list((tmp_path / "temporary").iterdir()) == []
@@ -122,6 +123,12 @@ def test_what_only_looks_like_this_machine_is_another_host(target: str) -> None:
         refuse_what_is_not_ours(target, is_ours=False)
 
     refuse_what_is_not_ours(target, is_ours=True)
+
+
+@pytest.mark.parametrize("target", ["http://[::1", "ftp://localhost", "localhost:8000"])
+def test_what_is_no_address_is_refused(target: str) -> None:
+    with pytest.raises(CannotStart, match=r"no (http://|address)"):
+        refuse_what_is_not_ours(target, is_ours=True)
 
 
 @pytest.mark.parametrize("target", ["http://127.0.0.1:8000", "http://localhost:8000", "http://[::1]:8000"])
@@ -157,9 +164,107 @@ def test_parts_are_given_by_weight() -> None:
 def test_what_was_never_measured_does_not_hold() -> None:
     figures = {"lost": 0, "errors": 3, "acts": 997}
 
-    held = judge(["lost == 0", "errors < 0.1 %", "errors <= 0.3 %", "p99_brunch_ms < 5"], figures)
+    held = judge(["lost == 0", "errors < 0.1 %", "errors <= 0.3 %", "p99_publish_ms < 5"], figures)
 
     assert [(each.holds, each.found) for each in held] == [(True, 0), (False, 0.3), (True, 0.3), (False, None)]
+
+
+@pytest.mark.parametrize(
+    "text", ["lost == 1.2.3", "p99_brunch_ms < 5", "p99_act_ms < 3 s", "p99_act_ms < 3 ms", "p99_act_ms < 3 %"]
+)
+def test_what_is_no_threshold_is_refused_before_anything_is_played(text: str) -> None:
+    with pytest.raises(CannotStart):
+        parsed(text)
+
+
+PLAIN = """
+from loadtests.scripted.scenario import Part, Scenario, rate
+
+async def fan(me):
+    await me.thinks(0.1)
+    await me.publish()
+    {act}
+
+def not_async(me): ...
+
+SCENARIO = Scenario({arguments})
+"""
+
+
+def plain(folder: Path, arguments: str, act: str = "await me.thinks(0.2)") -> Path:
+    scenario = folder / "plain.py"
+    scenario.write_text(PLAIN.format(act=act, arguments=arguments))
+    return scenario
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        ("parts=[]", "there are no parts"),
+        ("parts=[Part(not_async)]", "not_async is no session"),
+        ("parts=[Part(fan, opening=not_async)]", "not_async is no session"),
+        ("parts=[Part(fan, weight=0)]", "weight of a part"),
+        ("parts=[Part(fan)], arrival=rate(0)", "rate of arrival"),
+        ("parts=[Part(fan)], seconds=0", "seconds has to be"),
+        ("parts=[Part(fan)], holds=['lost = 0']", "not a threshold"),
+    ],
+)
+def test_what_cannot_be_played_is_refused_with_a_sentence(arguments: str, sentence: str, tmp_path: Path) -> None:
+    with pytest.raises(CannotStart, match=sentence):
+        load(plain(tmp_path, arguments))
+
+
+def test_a_session_that_fails_ends_the_play_at_once_and_says_so(potluck: Potluck, tmp_path: Path) -> None:
+    scenario = plain(tmp_path, "parts=[Part(fan)], seconds=60, users=4", act="raise KeyError('oops')")
+
+    played = loadtest(str(scenario), "--target", potluck.url, "--out", str(tmp_path))
+
+    assert played.returncode == 1
+    assert played.stderr.endswith("potluck: the scenario failed: KeyError('oops')\n")
+
+
+def test_whoever_looks_for_somebody_who_is_not_there_is_told(potluck: Potluck, tmp_path: Path) -> None:
+    scenario = plain(tmp_path, "parts=[Part(fan, exactly=1)], seconds=60, users=4", act="me.somebody('fan')")
+
+    played = loadtest(str(scenario), "--target", potluck.url, "--out", str(tmp_path))
+
+    assert (played.returncode, "Traceback" in played.stderr) == (1, False)
+    assert "there is nobody else who plays fan" in played.stderr
+
+
+def test_sessions_that_were_due_and_found_nobody_free_are_counted_and_fail_the_play(
+    potluck: Potluck, tmp_path: Path
+) -> None:
+    scenario = plain(
+        tmp_path, "parts=[Part(fan)], seconds=2, users=2, arrival=rate(50)", act="await me.expect('x.y', within=0.1)"
+    )
+
+    played = loadtest(str(scenario), "--target", potluck.url, "--out", str(tmp_path))
+
+    assert played.returncode == 1, played.stderr
+    figures = msgspec.json.decode((tmp_path / "plain.json").read_bytes())["figures"]
+    assert 0 < figures["not_played"] < 100
+    assert figures.keys() <= KNOWN
+    assert "BROKEN  not_played == 0" in played.stderr
+    assert "BROKEN  missed == 0" in played.stderr
+    assert f"{figures['missed']} x x.y: expected in vain" in played.stderr
+
+
+def test_the_headline_says_how_many_really_play(potluck: Potluck, tmp_path: Path) -> None:
+    scenario = plain(tmp_path, "parts=[Part(fan, exactly=2)], seconds=1, users=20")
+
+    played = loadtest(str(scenario), "--target", potluck.url, "--out", str(tmp_path))
+
+    assert msgspec.json.decode(played.stdout)["users"] == 2
+
+
+def test_a_report_that_cannot_be_written_is_told_before_anything_is_played(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+
+    played = loadtest("viral_post", "--out", str(tmp_path / "file" / "out"))
+
+    assert (played.returncode, played.stdout) == (1, "")
+    assert played.stderr.startswith(f"potluck: cannot make {tmp_path}/file/out for the report")
 
 
 def test_figures_cannot_end_the_script_they_are_in() -> None:
