@@ -39,7 +39,7 @@ function token(fresh) {
     session = JSON.parse(localStorage.getItem(SESSION));
     if (!session || !fresh || session.access_token !== had) return session?.access_token;
     const answer = await ask('POST', '/auth/refresh', { refresh_token: session.refresh_token });
-    if (answer.status >= 500 || answer.status === 429) throw Error('try again');
+    if (answer.status >= 500 || answer.status === 429) throw Object.assign(Error('try again'), { status: answer.status });
     keep(answer.ok ? { ...session, ...(await answer.json()) } : null);
     return session?.access_token;
   });

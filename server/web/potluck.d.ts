@@ -305,7 +305,8 @@ export interface Options {
   url?: string;
   /**
    * A token. With `fresh` the last one has expired, is about to, or was refused: get a new one. Null or "" means that
-   * nobody is signed in any more, and stops; throw when it could not be found out, and it is asked again.
+   * nobody is signed in any more, and stops; throw when it could not be found out, and it is asked again. What is thrown
+   * is reported, unless the network failed or its `status` is 429 or from 500 on. One call at a time; 10 s to answer.
    */
   token(fresh: boolean): Promise<string | null | undefined> | string | null | undefined;
   /** The id of who is signed in: needed to share a connection, and to keep anything. Another one's token stops. */
@@ -330,9 +331,9 @@ export interface Potluck {
   /** How far each topic is known. */
   readonly positions: Record<string, string | null>;
   /** Hear of a topic, from behind a cursor or from now on; returns how to stop. With `keep`, a reload goes on. */
-  on<T extends Topic>(topic: T, handlers: Handlers<T>, options?: { from?: string | null; keep?: string }): () => void;
+  on<T extends Topic>(topic: T, handlers: Handlers<T>, options?: { from?: string | null | undefined; keep?: string | undefined }): () => void;
   /** Show what `fetch` finds, and keep it true. With `keep`, a reload shows it at once. `initial` is instead of the first fetch. */
-  store<T extends Topic, V>(
+  store<T extends Topic, V = any>(
     topic: T,
     fetch: () => Promise<Response | Snapshot<V>>,
     reducers: Reducers<T, V>,

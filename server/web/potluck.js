@@ -1,53 +1,46 @@
 // @ts-self-types="./potluck.d.ts"
 /**
- * Potluck's live news, for browsers and Node 20+. How to use it: docs/clients.md. The wire: docs/realtime.md.
- *
- * Three layers, from below: a Line is the connection. Tabs lets the tabs of a browser share one Line. A Copy is what
- * one `on` or `store` knows of a topic: it has a position of its own and alone decides what is new, known or missed.
- * What is lost or said twice below (a socket, a tab that dies, a deploy), it asks for again, or drops.
+ * Potluck's live news; see docs/clients.md and docs/realtime.md. A Line is the connection, Tabs share one, a Copy is
+ * what one `on` or `store` knows of a topic: it alone decides what is new or missed, and asks again for what was lost.
  */
 
 const TICK_MS = 1_000;
 const PROOF_MS = 3_000; // to give a sign of life
-const WELCOME_MS = 10_000; // to get a token or a welcome; who lived so long waits less again
+const WELCOME_MS = 10_000; // to get a token or a welcome; who lived so long waits less
 const NOTICE_MS = 60_000; // before a token ends it is replaced
-const BUFFER = 1_000; // events that a store keeps while it fetches; beyond, it fetches once more
+const RETRY = { min_ms: 200, max_ms: 15_000 };
+const BUFFER = 1_000; // events that a store keeps while it fetches
 
-/** Begin to listen; see potluck.d.ts. */
 export const connect = options => new Potluck(options);
 
-/** What an event is to somebody at a position. */
 export function judge(position, { id, prev }) {
   if (id <= position) return 'duplicate';
   return prev !== null && prev > position ? 'gap' : 'new';
 }
 
-/** How long to wait before the next try: at random, between the two, growing. */
 export function backoff({ min_ms, max_ms }, tries, random = Math.random()) {
   return min_ms + random * (Math.min(max_ms, min_ms * 2 ** tries) - min_ms);
 }
 
-/** The connection, to whichever server. `tell` gets what is heard, in order. */
+/** The connection. `tell` gets what is heard. */
 class Line {
   ticket = null;
   #options;
   #tell;
-  // topic -> {at: how far it was told, null before the first answer; ask: from where somebody still needs to be told;
-  //           asking: the same, once it is under way}
+  // topic -> {at: how far it was told, or null; ask: from where it has to be told; asking: the same, under way}
   #topics = new Map();
   #call = null; // the socket in use: {ws, asked: request id -> its topics, since}
   #next = null; // the one that will replace it
   #ids = 0;
   #turn = 0;
   #tries = 0;
-  #prompt = true; // whether "reconnect now" may be obeyed: once, until there is a welcome
   #retry = { min_ms: 500, max_ms: 15_000 };
   #beat = 25_000;
   #heard = 0;
   #wall = Date.now();
   #renewAt = Infinity;
   #refused = false;
-  #renewing = false;
+  #token = null; // the application's answer, while it is awaited
   #timer;
   #clock;
 
@@ -66,6 +59,7 @@ class Line {
     clearInterval(this.#clock);
     clearTimeout(this.#timer);
     this.#clock = undefined;
+    this.#turn++;
     hangUp(this.#call);
     hangUp(this.#next);
     this.#call = this.#next = null;
@@ -77,20 +71,21 @@ class Line {
     if (!known) this.#topics.set(topic, { at: null, ask: cursor });
     else if (known.at !== null && (cursor === null || cursor >= known.at)) {
       const answer = { topic, from: cursor, outcome: 'live', cursor: cursor ?? known.at };
-      return this.#tell({ op: 'answers', answers: [answer] });
+      return this.#tell({ op: 'answered', answers: [answer] });
     } else known.ask = lower(known.ask, cursor);
-    queueMicrotask(() => this.#subscribe()); // once for this turn
+    queueMicrotask(() => this.#subscribe());
   }
 
   leave(topic) {
     if (this.#topics.delete(topic) && this.#call) this.#request({ op: 'unsubscribe', topics: [topic] });
   }
 
-  /** The network or the user came back: is there a connection still? */
+  /** Is there a connection still? */
   check() {
     if (this.#next || !this.#clock) return;
     if (!this.#call) return this.#dial();
-    const call = this.#call, asked = performance.now();
+    const call = this.#call,
+      asked = performance.now();
     this.#request({ op: 'ping' });
     setTimeout(() => this.#call === call && this.#heard < asked && this.#lost(call, 1006), PROOF_MS);
   }
@@ -98,16 +93,21 @@ class Line {
   async #dial() {
     clearTimeout(this.#timer);
     const turn = ++this.#turn;
-    let token;
     try {
-      token = await this.#token(this.#refused || Date.now() > this.#renewAt);
-    } catch {
-      if (turn === this.#turn) this.#later();
-      return;
+      const token = await this.#ask(this.#refused || Date.now() > this.#renewAt);
+      if (turn !== this.#turn) return;
+      if (token) this.#open(token);
+      else this.#say('stopped', 'signed_out');
+    } catch (error) {
+      if (turn !== this.#turn) return;
+      complain(error);
+      this.#later();
     }
-    if (turn !== this.#turn || !this.#clock) return;
-    if (!token) return this.#say('stopped', 'signed_out');
+  }
+
+  #open(token) {
     hangUp(this.#next);
+    this.#next = null;
     const ws = new this.#options.WebSocket(this.#options.url.replace(/^http/, 'ws') + '/api/v1/ws', 'potluck.v1.json');
     const call = (this.#next = { ws, asked: new Map() });
     call.timer = setTimeout(() => this.#lost(call, 1006), WELCOME_MS);
@@ -119,13 +119,23 @@ class Line {
       call.greeted = true;
       this.#request({ op: 'hello', token, ticket: this.ticket, client: this.#options.client, topics: wanted }, call, 0);
     };
-    ws.onmessage = ({ data }) => this.#hear(call, JSON.parse(data));
+    ws.onmessage = ({ data }) => {
+      try {
+        this.#hear(call, JSON.parse(data));
+      } catch (error) {
+        report(error);
+        this.#lost(call, 1006);
+      }
+    };
     ws.onclose = ({ code }) => this.#lost(call, code);
+    ws.onerror = () => {}; // npm's ws throws what nobody hears, also when it is closed
   }
 
-  #token(fresh) {
-    const late = new Promise((_, reject) => AbortSignal.timeout(WELCOME_MS).addEventListener('abort', reject));
-    return Promise.race([this.#options.token(fresh), late]);
+  /** A token: one for all who wait for it. */
+  #ask(fresh) {
+    const late = () => new Promise((_, no) => setTimeout(no, WELCOME_MS, Error('token() does not answer')).unref?.());
+    const given = async () => this.#options.token(fresh);
+    return (this.#token ??= Promise.race([given(), late()]).finally(() => (this.#token = null)));
   }
 
   #subscribe() {
@@ -140,7 +150,10 @@ class Line {
   #request(command, call = this.#call, id = ++this.#ids) {
     const { op, topics } = command;
     if (op === 'hello' || op === 'subscribe') {
-      call.asked.set(id, Object.entries(topics).map(([topic, from]) => [topic, from, this.#topics.get(topic)]));
+      call.asked.set(
+        id,
+        Object.entries(topics).map(([topic, from]) => [topic, from, this.#topics.get(topic)]),
+      );
     }
     if (call.ws.readyState === 1) call.ws.send(JSON.stringify(id ? { ...command, id } : command));
   }
@@ -149,6 +162,7 @@ class Line {
     this.#heard = performance.now();
     this.ticket = frame.ticket ?? this.ticket;
     if (frame.op === 'welcome') this.#welcome(call, frame);
+    if (call !== this.#call && frame.op === 'error') throw Error(frame.message);
     if (call !== this.#call) return;
     const known = this.#topics.get(frame.topic);
     switch (frame.op) {
@@ -171,8 +185,8 @@ class Line {
         return this.#renew();
       case 'ok':
         return this.#expires(frame);
-      case 'drain': // make before break: this one goes on until the next is welcomed
-        return this.#later(frame.reconnect_in_ms);
+      case 'drain': // this one goes on until the next is welcomed
+        return this.#later(call, frame.reconnect_in_ms);
       case 'error':
         return this.#refuse(call, frame);
     }
@@ -186,9 +200,10 @@ class Line {
     call.since = this.#heard;
     if (this.#options.user && this.#options.user !== frame.user_id) return this.#say('stopped', 'another_user');
     this.#beat = frame.heartbeat_s * 1000;
-    this.#retry = frame.retry;
-    this.#prompt = true;
+    this.#retry = { ...this.#retry, ...frame.retry };
     this.#expires(frame);
+    const left = Object.keys(frame.topics).filter(topic => !this.#topics.has(topic));
+    if (left.length) this.#request({ op: 'unsubscribe', topics: left });
     this.#answered(call, { ...frame, id: 0 });
     this.#say('live');
     this.#subscribe();
@@ -198,7 +213,7 @@ class Line {
     const answers = [];
     for (const [topic, from, known] of call.asked.get(id) ?? []) {
       const outcome = topics[topic];
-      if (!outcome || this.#topics.get(topic) !== known) continue; // left meanwhile, maybe to come back
+      if (!outcome || this.#topics.get(topic) !== known) continue; // left meanwhile
       if (known.asking === from) known.asking = undefined;
       if (covers(from, known.ask)) known.ask = undefined;
       if (outcome.outcome === 'error') this.#topics.delete(topic);
@@ -206,7 +221,7 @@ class Line {
       answers.push({ topic, from, ...outcome });
     }
     call.asked.delete(id);
-    this.#tell({ op: 'answers', answers, ticket });
+    this.#tell({ op: 'answered', answers, ticket });
   }
 
   #refuse(call, { id, code, retry_after: wait }) {
@@ -223,7 +238,7 @@ class Line {
     }, wait * 1000);
   }
 
-  /** By the close code: 40 stop, 42 again at once, 43 with a new token, anything else after a while. */
+  /** 40xx: stop; 42xx: again at once; 43xx: so, with a new token. */
   #lost(call, code) {
     hangUp(call);
     if (call === this.#call) this.#call = null;
@@ -233,19 +248,19 @@ class Line {
     const verdict = Math.floor(code / 100);
     if (verdict === 40) return this.#say('stopped', code);
     if (verdict === 43) this.#refused = true;
-    if (code === 1009) this.ticket = null; // a ticket may be what made the hello too long
-    if (this.#heard - call.since > WELCOME_MS) this.#tries = 0;
+    if (code === 1009) this.ticket = null; // too long
     if (this.#call) this.#subscribe();
     else this.#say(globalThis.navigator?.onLine === false ? 'offline' : 'connecting');
-    if (this.#next) return;
-    const prompt = this.#prompt && (verdict === 42 || verdict === 43);
-    this.#prompt = false;
-    this.#later(prompt ? 0 : undefined);
+    if (!this.#next) this.#later(call, verdict === 42 || verdict === 43 ? 0 : undefined);
   }
 
-  #later(ms = backoff(this.#retry, ++this.#tries)) {
+  /** Dial, when the server says: once for each connection that lived. */
+  #later(call, ms) {
+    if (performance.now() - call?.since > WELCOME_MS) this.#tries = 0;
+    const asked = ms !== undefined && !this.#tries;
+    const wait = backoff(this.#retry, ++this.#tries);
     clearTimeout(this.#timer);
-    this.#timer = setTimeout(() => this.#dial(), ms);
+    this.#timer = setTimeout(() => this.#dial(), asked ? ms : wait);
   }
 
   #expires({ token_expires_in: seconds }) {
@@ -253,26 +268,25 @@ class Line {
     this.#renewAt = Date.now() + Math.max(seconds * 1000 - NOTICE_MS, TICK_MS);
   }
 
-  /** When the server says so, or our own clock, which goes on while the machine sleeps. */
+  /** When the server or our own clock says so. */
   async #renew() {
-    if (this.#renewing) return;
-    this.#renewing = true;
-    this.#renewAt = Date.now() + 5 * TICK_MS; // then again, unless it is answered
+    if (this.#token) return;
+    this.#renewAt = Date.now() + 5 * TICK_MS; // unless it is answered
     try {
-      const token = await this.#token(true);
+      const token = await this.#ask(true);
       if (!token && this.#clock) this.#say('stopped', 'signed_out');
       else if (this.#call) this.#request({ op: 'token', token });
-    } catch {
-      // a later tick tries again
-    } finally {
-      this.#renewing = false;
+    } catch (error) {
+      complain(error);
     }
   }
 
   #tick() {
-    const wall = Date.now(), slept = wall - this.#wall > 4 * TICK_MS, silent = performance.now() - this.#heard;
+    const wall = Date.now(),
+      slept = wall - this.#wall > 4 * TICK_MS,
+      silent = performance.now() - this.#heard;
     this.#wall = wall;
-    if (slept) return this.check(); // much of what we did not hear may be about to arrive
+    if (slept) return this.check();
     if (!this.#call) return;
     if (silent > 1.5 * this.#beat) return this.#lost(this.#call, 1006);
     if (silent > this.#beat) this.#request({ op: 'ping' });
@@ -285,7 +299,7 @@ class Line {
   }
 }
 
-/** A Line for all tabs: the one that holds the lock leads and passes on what its Line tells. */
+/** A Line for all tabs: who holds the lock leads, and passes on what it tells. */
 class Tabs {
   ticket = null;
   #options;
@@ -297,7 +311,7 @@ class Tabs {
   #line = null; // while we lead
   #tabs = new Map(); // while we lead: topic -> tabs that want it
   #leader = null;
-  #count = 0; // of what the leader has told: who finds that something is missing asks again
+  #count = 0; // of what the leader has told: who missed something asks again
   #heard = performance.now();
   #status = { op: 'status', status: 'connecting', beat: 25_000 };
   #queue;
@@ -316,7 +330,6 @@ class Tabs {
     this.#channel = new BroadcastChannel(this.#name);
     this.#channel.onmessage = ({ data }) => this.#take(data);
     this.#clock = setInterval(() => this.#tick(), TICK_MS);
-    // Who holds such a lock lives: see #bury.
     navigator.locks.request(`${this.#name}:${this.#id}`, () => {
       this.#post({ ask: true });
       if (this.#clock) this.#stand();
@@ -358,7 +371,7 @@ class Tabs {
     setTimeout(() => this.#clock && !this.#line && this.#heard < asked && this.#stand(true), patience);
   }
 
-  /** Wait for the lock; or take it from a tab that is frozen. */
+  /** Wait for the lock, or take it. */
   #stand(steal) {
     this.#queue?.abort();
     const queue = (this.#queue = new AbortController());
@@ -368,7 +381,7 @@ class Tabs {
     };
     navigator.locks.request(this.#name, steal ? { steal } : { signal: queue.signal }, lead).catch(() => {
       if (queue !== this.#queue || !this.#clock) return;
-      this.#line?.stop(); // it was taken from us: we were frozen
+      this.#line?.stop(); // we were frozen
       this.#line = null;
       this.#post({ ask: true });
       this.#stand();
@@ -385,7 +398,7 @@ class Tabs {
     line.start();
   }
 
-  /** That we stop is our own matter: others may have a token. */
+  /** That we stop is our own matter. */
   #pass(line, message) {
     if (line !== this.#line) return;
     if (message.op === 'cursor') this.#bury();
@@ -424,7 +437,7 @@ class Tabs {
     } else if (told) this.#post({ ask: true });
   }
 
-  /** A tab that crashed said no goodbye. */
+  /** Who holds a lock lives; who crashed said no goodbye. */
   async #bury() {
     const { held } = await navigator.locks.query();
     const alive = new Set(held.map(each => each.name));
@@ -443,7 +456,9 @@ class Copy {
   position; // null: from now on; undefined: not known yet
   waiting = true; // for an answer that says from where we are told
   value;
+  over = false; // once it was closed nobody is called any more
   #handlers;
+  #vain = 0; // tries since something was new
 
   constructor(potluck, topic, handlers, { from, keep }) {
     Object.assign(this, { potluck, topic, keep, position: from });
@@ -451,22 +466,34 @@ class Copy {
     this.#handlers = handlers;
   }
 
+  close() {
+    this.over = true;
+    this.potluck.drop(this);
+  }
+
   answered({ from, outcome, cursor, code }) {
-    if (outcome === 'error') return this.removed({ code });
+    if (outcome === 'error') return this.refused(code);
     if (this.position === null) this.position = cursor;
-    else if (from === null || from > this.position) return; // the answer that we wait for is another one
+    else if (from === null || from > this.position)
+      return; // the answer that we wait for is another one
     else if (outcome === 'reset') return this.reset({ cursor });
     else if (outcome === 'live') this.position = higher(this.position, cursor);
     this.waiting = false;
     this.potluck.save(this);
   }
 
+  refused(code) {
+    if (code !== 'not_found') report(Error(`${this.topic}: ${code}`));
+    this.removed({ code });
+  }
+
   event(event) {
     if (this.waiting) return;
     const verdict = judge(this.position, event);
     this.potluck.seen[verdict]++;
-    if (verdict === 'gap') this.potluck.ask(this);
+    if (verdict === 'gap') this.retry(() => this.potluck.ask(this));
     if (verdict !== 'new') return;
+    this.#vain = 0;
     this.position = event.id;
     this.apply(event);
     this.potluck.save(this);
@@ -487,21 +514,32 @@ class Copy {
   }
 
   removed({ code }) {
-    this.potluck.drop(this, true);
+    this.potluck.unkeep(this);
+    this.keep = undefined;
+    this.potluck.drop(this);
     this.end(code);
   }
 
   apply(event) {
-    attempt(this.#handlers[event.type], event.data, event);
-    attempt(this.#handlers['*'], event.data, event);
+    this.#call(event.type, event.data, event);
+    this.#call('*', event.data, event);
   }
 
   anew(cursor) {
-    attempt(this.#handlers.reset, cursor);
+    this.#call('reset', cursor);
   }
 
   end(code) {
-    attempt(this.#handlers.removed, code);
+    this.#call('removed', code);
+  }
+
+  retry(act) {
+    this.waiting = true;
+    setTimeout(act, this.#vain++ && backoff(RETRY, this.#vain));
+  }
+
+  #call(name, ...given) {
+    if (!this.over) attempt(own(this.#handlers, name), ...given);
   }
 }
 
@@ -520,7 +558,7 @@ class Store extends Copy {
     this.#fetch = fetch;
     this.#reducers = reducers;
     if (initial) Object.assign(this, { value: initial.value, position: initial.cursor ?? undefined });
-    if (this.position) this.state = 'live';
+    if (this.position && this.value !== undefined) this.state = 'live';
     else this.refresh();
   }
 
@@ -531,11 +569,12 @@ class Store extends Copy {
   }
 
   close() {
-    this.potluck.drop(this);
+    super.close();
     this.state = 'removed';
+    this.#listeners.clear();
   }
 
-  /** Fetch; when that is under way its answer may be too old, and it is fetched once more. */
+  /** Fetch; once more, when that is under way: its answer may be too old. */
   async refresh() {
     this.#outdated = this.#later !== null;
     this.#later = [];
@@ -545,11 +584,12 @@ class Store extends Copy {
       try {
         this.#outdated = false;
         const { value, cursor } = await read(await this.#fetch());
+        if (cursor != null && !isCursor(cursor)) throw TypeError(`${this.topic}: ${cursor} is no cursor`);
         if (!this.#outdated && this.state !== 'removed') return this.#join(value, cursor);
       } catch (error) {
         if ([403, 404, 410].includes(error?.status)) return this.removed({ code: 'not_found' });
-        if (!error?.status && !(error instanceof TypeError)) report(error); // a mistake, not the network
-        await new Promise(done => setTimeout(done, backoff({ min_ms: 200, max_ms: 15_000 }, tries)));
+        complain(error);
+        await new Promise(done => setTimeout(done, backoff(RETRY, tries)));
       }
     }
   }
@@ -566,9 +606,15 @@ class Store extends Copy {
   }
 
   answered(answer) {
-    const joined = this.position !== null; // or else nobody knows of when the snapshot is
+    const joined = this.position !== null;
     super.answered(answer);
-    if (!joined && this.state !== 'removed') this.refresh();
+    if (!joined && this.position && this.state !== 'removed') this.refresh();
+  }
+
+  refused(code) {
+    if (code !== 'bad_cursor') return super.refused(code);
+    this.position = undefined;
+    this.retry(() => this.refresh());
   }
 
   apply(event) {
@@ -588,13 +634,13 @@ class Store extends Copy {
   }
 
   #reduce(event) {
-    const next = attempt(this.#reducers[event.type], this.value, event.data, event);
+    const next = attempt(own(this.#reducers, event.type), this.value, event.data, event);
     if (next !== undefined) this.value = next;
   }
 
   #become(state) {
-    this.state = state;
-    for (const listener of [...this.#listeners]) attempt(listener, this.value, this);
+    if (!this.over) this.state = state;
+    for (const each of [...this.#listeners]) if (this.#listeners.has(each)) attempt(each, this.value, this);
   }
 }
 
@@ -609,24 +655,30 @@ class Potluck {
   #unsaved = new Set();
 
   constructor(options) {
-    const { location, document, navigator, WebSocket } = globalThis;
-    this.#options = { url: location?.origin, client: 'potluck.js', share: true, WebSocket, ...options };
-    if (!this.#options.WebSocket) throw TypeError('there is no WebSocket: give one as an option');
-    this.#options.share &&= document && options.user && navigator?.locks;
+    const { location, document, navigator } = globalThis;
+    const {
+      url = location?.origin,
+      WebSocket = globalThis.WebSocket,
+      client = 'potluck.js',
+      share = true,
+      user,
+    } = options;
+    if (!/^(http|ws)s?:/.test(new URL(url))) throw TypeError(`not http: ${url}`);
+    if (!WebSocket) throw TypeError('there is no WebSocket: give one as an option');
+    this.#options = { ...options, url, client, WebSocket, share: share && document && user && navigator?.locks };
     if (document) this.#listen();
     this.#begin();
   }
 
-  on(topic, handlers, options) {
-    const copy = this.#add(new Copy(this, topic, handlers, { from: null, ...options }));
-    return () => this.drop(copy);
+  on(topic, handlers, { from = null, keep } = {}) {
+    const copy = this.#add(new Copy(this, topic, handlers, { from, keep }));
+    return () => copy.close();
   }
 
   store(topic, fetch, reducers, options = {}) {
     return this.#add(new Store(this, topic, fetch, reducers, options));
   }
 
-  /** How far each topic is known; of several copies, by the last. */
   get positions() {
     const found = {};
     for (const { topic, position } of this.#all()) found[topic] = lower(found[topic], position);
@@ -640,33 +692,31 @@ class Potluck {
     for (const key of forget && storage ? Object.keys(storage) : []) {
       if (key.startsWith(`potluck:${user}:`)) storage.removeItem(key);
     }
-    for (const copy of this.#all()) copy.state = 'removed';
-    this.#copies.clear();
+    for (const copy of this.#all()) copy.close();
     this.#become('closed');
   }
 
   // what copies need
 
   ask(copy) {
+    const { topic, position } = copy;
     copy.waiting = true;
-    if (copy.position === undefined || !this.#copies.get(copy.topic)?.has(copy)) return;
-    this.#link?.want(copy.topic, copy.position);
+    if (position === undefined || !this.#copies.get(topic)?.has(copy)) return;
+    if (position === null || isCursor(position)) this.#link?.want(topic, position);
+    else copy.refused('bad_cursor');
   }
 
-  drop(copy, ended) {
+  drop(copy) {
     const copies = this.#copies.get(copy.topic);
-    if (!copies?.delete(copy)) return;
-    if (ended) {
-      this.#unsaved.delete(copy);
-      this.#storage(copy, (storage, key) => storage.removeItem(key));
-    }
-    if (copies.size) return;
+    if (!copies?.delete(copy) || copies.size) return;
     this.#copies.delete(copy.topic);
-    if (!ended) this.#link?.leave(copy.topic);
+    this.#link?.leave(copy.topic);
   }
 
   kept(copy) {
-    return this.#storage(copy, (storage, key) => JSON.parse(storage.getItem(key)));
+    const { position, value } = this.#storage(copy, (storage, key) => JSON.parse(storage.getItem(key))) ?? {};
+    if (isCursor(position)) return { position, value };
+    this.unkeep(copy);
   }
 
   save(copy) {
@@ -678,10 +728,14 @@ class Potluck {
   #flush() {
     for (const copy of this.#unsaved) {
       const { position, value, state } = copy;
-      if (state && state !== 'live') continue; // its value and its position are not of one moment
+      if (state && state !== 'live') continue; // they are not of one moment
       this.#storage(copy, (storage, key) => storage.setItem(key, JSON.stringify({ position, value })));
     }
     this.#unsaved.clear();
+  }
+
+  unkeep(copy) {
+    this.#storage(copy, (storage, key) => storage.removeItem(key));
   }
 
   #storage(copy, use) {
@@ -690,7 +744,7 @@ class Potluck {
     try {
       return use(storage, `potluck:${user}:${copy.keep}:${copy.topic}`);
     } catch {
-      return undefined; // full, or forbidden
+      return undefined; // full
     }
   }
 
@@ -713,7 +767,8 @@ class Potluck {
   #add(copy) {
     if (!this.#copies.has(copy.topic)) this.#copies.set(copy.topic, new Set());
     this.#copies.get(copy.topic).add(copy);
-    this.ask(copy);
+    if (this.status === 'closed') copy.refused('closed');
+    else this.ask(copy);
     return copy;
   }
 
@@ -726,15 +781,13 @@ class Potluck {
   }
 
   #take(message) {
-    const { op, topic, answers } = message;
+    const { op, answers } = message;
     if (op === 'status') this.#become(message.status, message.reason);
-    else if (op === 'cursor') for (const copy of this.#all()) copy.cursor(message);
-    else if (answers) for (const each of answers) for (const copy of this.#of(each.topic)) copy.answered(each);
-    else for (const copy of this.#of(topic)) copy[op](message);
-  }
-
-  #of(topic) {
-    return [...(this.#copies.get(topic) ?? [])].filter(copy => copy.position !== undefined);
+    else
+      for (const each of answers ?? [message]) {
+        const concerned = op === 'cursor' ? this.#all() : [...(this.#copies.get(each.topic) ?? [])];
+        for (const copy of concerned) if (copy.position !== undefined && !copy.over) copy[op](each);
+      }
   }
 
   #become(status, reason) {
@@ -755,14 +808,16 @@ class Potluck {
   }
 }
 
-/** The lower of two cursors, where there are two. */
+/** The lower of the cursors that there are. */
 function lower(one, other) {
   return one != null && other != null && one < other ? one : (other ?? one);
 }
 
+const isCursor = cursor => /^[\da-f]+$/.test(cursor) && typeof cursor === 'string';
+
 const higher = (one, other) => (one < other ? other : one);
 
-/** Whether what is asked from one cursor on serves who wants it from another one on. */
+/** Whether asking from one cursor on serves another. */
 function covers(asked, wanted) {
   return asked !== undefined && wanted !== undefined && (wanted === null || (asked !== null && asked <= wanted));
 }
@@ -774,20 +829,30 @@ function hangUp(call) {
   call.ws.close();
 }
 
-/** A snapshot is {value, cursor}, or an answer of HTTP. */
+/** A snapshot, also of HTTP's answer. */
 async function read(answer) {
   if (!answer?.headers?.get) return answer;
   if (!answer.ok) throw Object.assign(Error(`HTTP ${answer.status}`), { status: answer.status });
   return { value: await answer.json(), cursor: answer.headers.get('potluck-cursor') };
 }
 
-/** The application's mistakes are reported and stay its own. */
+const own = (table, name) => (Object.hasOwn(table, name) ? table[name] : undefined);
+
+/** Mistakes of the application stay its own. */
 function attempt(act, ...given) {
   try {
-    return act?.(...given);
+    const done = act?.(...given);
+    if (done instanceof Promise) done.catch(report);
+    return done;
   } catch (error) {
     report(error);
   }
+}
+
+/** Reported, unless the network or the server is to blame. */
+function complain(error) {
+  const network = error instanceof TypeError && /network|failed|offline|terminated/i.test(error.message);
+  if (!network && !(error?.status >= 500 || error?.status === 429)) report(error);
 }
 
 function report(error) {

@@ -34,6 +34,10 @@ def test_its_rules_hold_for_whatever_happens() -> None:
     run("rules.test.mjs")
 
 
+def test_mistakes_around_it_are_said_and_harm_nothing_else() -> None:
+    run("mistakes.test.mjs")
+
+
 @pytest.fixture(scope="module")
 def potluck(tmp_path_factory: pytest.TempPathFactory) -> Generator[Potluck]:
     needs.node()
