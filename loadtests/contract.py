@@ -28,7 +28,7 @@ class Wait(NamedTuple):
     most: float
 
 
-FETCH_AGAIN = Wait(0.2, 15.0)
+AGAIN = Wait(0.2, 15.0)  # of what was fetched, or asked for because of a gap, in vain
 
 
 def verdict(code: int) -> Literal["stop", "wait", "now", "token"]:
@@ -112,7 +112,6 @@ class Contract:
         self._next: _Call | None = None  # the one that will replace it
         self._turn = 0  # of dialling: an older one comes to nothing
         self._tries = 0
-        self._prompt = True  # whether "at once" may be obeyed: once, until there is a welcome
         self._retry = Wait(0.5, 15.0)
         self._beat_s = 25.0
         self._heard_at = 0.0
@@ -143,7 +142,7 @@ class Contract:
     def failed(self, copy: Copy, now: float) -> None:
         """HTTP could not say."""
         copy.tries += 1
-        at = now + backoff(FETCH_AGAIN, copy.tries, self._chance.random())
+        at = now + backoff(AGAIN, copy.tries, self._chance.random())
         self._after(at, lambda _: self.topics.fetch(copy) if copy in self.topics else None)
 
     def gone(self, copy: Copy) -> None:
@@ -195,15 +194,16 @@ class Contract:
             pass
         elif frame["op"] == "event":
             self.topics.event(frame)
+            self._ask_later(now)
         else:
             self._answer(call, frame, now)
 
     def lost(self, number: int, code: int, now: float) -> None:
         """A connection ended, or could not be made (1006): what the code says is done."""
         if self._call is not None and self._call.number == number:
-            lived_s, self._call = self._heard_at - self._call.since, None
+            lost, self._call = self._call, None
         elif self._next is not None and self._next.number == number:
-            lived_s, self._next = 0.0, None
+            lost, self._next = None, None
         else:
             return
         self.closes.append(code)
@@ -216,13 +216,10 @@ class Contract:
         self._refused |= what == "token"
         if code == 1009:
             self.ticket = None  # it may be what made the hello too long
-        if lived_s > WELCOME_S:
-            self._tries = 0
         if self._call is None:
             self._become("connecting")
         if self._next is None:
-            at_once, self._prompt = self._prompt and what in {"now", "token"}, False
-            self._dial_after(0.0 if at_once else self._backed_off(), now)
+            self._dial_again(lost, 0.0 if what in {"now", "token"} else None, now)
 
     def signed_out(self) -> None:
         """There is no token: nobody is signed in any more."""
@@ -273,11 +270,13 @@ class Contract:
     def _after(self, at: float, act: Callable[[float], None]) -> None:
         heappush(self._timers, (at, next(self._order), act))
 
-    def _backed_off(self) -> float:
+    def _dial_again(self, call: _Call | None, seconds: float | None, now: float) -> None:
+        """After so long if the server says so, once for each call that lived a while; otherwise after a longer wait."""
+        if call is not None and now - call.since > WELCOME_S:
+            self._tries = 0
+        if seconds is None or self._tries > 0:
+            seconds = backoff(self._retry, self._tries + 1, self._chance.random())
         self._tries += 1
-        return backoff(self._retry, self._tries, self._chance.random())
-
-    def _dial_after(self, seconds: float, now: float) -> None:
         self._turn += 1
         turn = self._turn
         self._after(now + seconds, lambda now: self._dial(now) if turn == self._turn else None)
@@ -297,11 +296,13 @@ class Contract:
         if self._call is not None:
             self._todo.append(HangUp(self._call.number, politely=True))
         self._call, self._next = call, None
-        call.since, self._prompt, self.welcome = now, True, frame
+        call.since, self.welcome = now, frame
         self._retry = Wait(frame["retry"]["min_ms"] / 1000, frame["retry"]["max_ms"] / 1000)
         self._beat_s = frame["heartbeat_s"]
         self._after(now + self._beat_s, lambda now: self._listen_for_life(call, now))
         self._expires(frame["token_expires_in"], now)
+        if left := [topic for topic in frame["topics"] if not self.topics.listens(topic)]:
+            self._request(call, {"op": "unsubscribe", "topics": left})
         self.topics.answered(call.asked.pop(0), frame["topics"])
         self.topics.is_asked = False
         self._become("live")
@@ -321,7 +322,7 @@ class Contract:
             case "ok":
                 self._expires(frame["token_expires_in"], now)
             case "drain":  # make before break: this one goes on until the next is welcomed
-                self._dial_after(frame["reconnect_in_ms"] / 1000, now)
+                self._dial_again(call, frame["reconnect_in_ms"] / 1000, now)
             case "error":
                 self._refuse(call, frame, now)
             case _:
@@ -343,6 +344,13 @@ class Contract:
         if asked := self.topics.needed():
             request = self._request(self._call, {"op": "subscribe", "topics": as_sent(asked)})
             self._call.asked[request] = asked
+
+    def _ask_later(self, now: float) -> None:
+        for each in self.topics.to_ask:
+            self._after(
+                now + backoff(AGAIN, each.in_vain, self._chance.random()), lambda _, each=each: self.topics.ask(each)
+            )
+        self.topics.to_ask.clear()
 
     def _request(self, call: _Call, command: Frame) -> int:
         request = next(self._ids)

@@ -35,6 +35,9 @@ class Keeper(Protocol):
     def ask(self, listener: "Listener") -> None:
         """Have a topic told again, from behind the listener's position."""
 
+    def missed(self, listener: "Listener") -> None:
+        """The same because of a gap: after a while when it was not mended before."""
+
     def fetch(self, copy: "Copy") -> None:
         """Have a copy fetched."""
 
@@ -53,6 +56,7 @@ class Listener:
         self.position: str | None = NOW if cursor is None else cursor  # None: nobody knows yet
         self.waiting = True  # for an answer that says from where on it is told
         self.removed: str | None = None
+        self.in_vain = 0  # gaps since something was new
         self.seen = Seen()
 
     @property
@@ -88,13 +92,16 @@ class Listener:
         match judge(self.position, frame["id"], frame["prev"]):
             case "new":
                 self.seen.new += 1
+                self.in_vain = 0
                 self.position = frame["id"]
                 self.take(frame)
             case "duplicate":
                 self.seen.duplicates += 1
             case "gap":
                 self.seen.gaps += 1
-                self.keeper.ask(self)
+                self.in_vain += 1
+                self.waiting = True
+                self.keeper.missed(self)
 
     def passed(self, cursor: str) -> None:
         """Everything up to here was told."""

@@ -40,6 +40,7 @@ class Subscriptions:
 
     def __init__(self) -> None:
         self.to_fetch: list[Copy] = []
+        self.to_ask: list[Listener] = []  # after a while
         self.is_asked = True  # whether there is no need to look what is needed
         self.failures: list[Report] = []  # of what an application was told
         self._topics: dict[str, Topic] = {}
@@ -81,6 +82,10 @@ class Subscriptions:
         del self._topics[listener.topic]
         return topic.at is not None or topic.asking is not None
 
+    def listens(self, name: str) -> bool:
+        """Whether anybody does to this topic."""
+        return name in self._topics
+
     def ask(self, listener: Listener) -> None:
         """Have a topic told again, from behind the listener's position."""
         listener.waiting = True
@@ -94,6 +99,13 @@ class Subscriptions:
         else:
             topic.ask = min(topic.ask or position, position)
             self.is_asked = False
+
+    def missed(self, listener: Listener) -> None:
+        """Have a topic told again because of a gap: after a while when it was not mended before."""
+        if listener.in_vain > 1:
+            self.to_ask.append(listener)
+        else:
+            self.ask(listener)
 
     def fetch(self, copy: Copy) -> None:
         """Have a copy fetched."""

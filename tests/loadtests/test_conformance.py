@@ -128,6 +128,11 @@ class Case:
             self.copies[copy.topic].holds = answer["holds"]
             self.contract.fetched(copy, answer["cursor"])
 
+    def gone(self, topics: list[str]) -> None:
+        for copy in [each for each in self.fetches if each.topic in topics]:
+            self.fetches.remove(copy)
+            self.contract.gone(copy)
+
     def forget(self, topics: list[str]) -> None:
         for topic in topics:
             self.contract.drop(self.listening[topic].listener)

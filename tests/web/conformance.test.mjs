@@ -98,6 +98,13 @@ class Case {
     await sleep(1);
   }
 
+  async gone(topics) {
+    for (const topic of topics) {
+      await until(() => this.fetches[topic].length, `a fetch of ${topic}`);
+      this.fetches[topic].shift()(new Response('', { status: 404 }));
+    }
+  }
+
   forget(topics) {
     for (const topic of topics) this.offs[topic]();
   }
