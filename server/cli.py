@@ -53,7 +53,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _parser() -> argparse.ArgumentParser:
     data = argparse.ArgumentParser(add_help=False)
-    data.add_argument("--data", type=_folder, default=_folder(".potluck"), metavar="DIR", help="where data lives")
+    data.add_argument(
+        "--data", type=_folder, default=Path(".potluck").absolute(), metavar="DIR", help="where data lives"
+    )
     parser = argparse.ArgumentParser(prog="run", description=__doc__)
     commands = parser.add_subparsers(dest="command", required=True)
     serve = commands.add_parser("serve", parents=[data], help="start everything")
@@ -92,7 +94,8 @@ def _ready(kind: str) -> list[str]:
 
 
 def _folder(text: str) -> Path:
-    return Path(text).expanduser().absolute()
+    """A path, seen from where ./run was called."""
+    return Path(os.environ.get("CALLED_FROM", ""), Path(text).expanduser()).absolute()
 
 
 def _port(text: str) -> int:
@@ -210,7 +213,7 @@ def _loadtest(asked: argparse.Namespace) -> None:
         say(str(problem))
         sys.exit(2)  # 1 is a threshold that does not hold
     of = play.Asked(
-        asked.name,
+        str(_folder(asked.name)) if asked.name.endswith(".py") else asked.name,
         asked.users,
         asked.seconds,
         asked.processes,

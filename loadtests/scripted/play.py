@@ -2,7 +2,6 @@
 
 import asyncio
 import ipaddress
-import math
 import multiprocessing
 import os
 import secrets
@@ -29,6 +28,7 @@ from loadtests.scripted import report, worker
 from loadtests.scripted.ledger import Account, Row, audit, audit_inboxes
 from loadtests.scripted.measure import ACT, FRAME, LAG, STATE, Times, curve_ms, summary_ms
 from loadtests.scripted.scenario import Scenario, find, load, roles
+from loadtests.scripted.series import Series
 from loadtests.scripted.table import Screen
 from loadtests.scripted.thresholds import judge
 from loadtests.scripted.worker import Failed, Orders, Settled, Tick
@@ -72,7 +72,7 @@ def main(asked: Asked) -> int:
         try:
             result = uvloop.run(_until_stopped(run))
         except asyncio.CancelledError:
-            _say("stopped")
+            _say("stopped before anything was measured")
             return INTERRUPTED
     written = report.write(result, out)
     print(msgspec.json.encode(report.headline(result, written)).decode(), flush=True)
@@ -82,6 +82,8 @@ def main(asked: Asked) -> int:
         _say(f"{number} x {error}")
     for example in result["examples"]:
         _say(example)
+    if result["interrupted"]:
+        return INTERRUPTED
     return 0 if result["passed"] else 1
 
 
@@ -134,43 +136,29 @@ async def _until_stopped(run: "_Run") -> dict[str, Any]:
     return await task
 
 
-class _Series:
-    """Second by second; one is closed when all processes have told of the next. What is told after the end belongs to
-    the last."""
+class Heard(NamedTuple):
+    """What all sockets told, held against what was done. Of an interrupted play there is none."""
 
-    def __init__(self, processes: int, seconds: float) -> None:
-        self.points: list[dict[str, float]] = []
-        self._last = max(math.ceil(seconds) - 1, 0)
-        self._reached = [0] * processes
-        self._sockets = [0] * processes
-        self._open: dict[int, tuple[Counter[str], Times]] = {}
+    account: Account
+    totals: Mapping[str, int]
+    wrong: Sequence[str]
 
-    def add(self, index: int, tick: Tick) -> None:
-        second = min(int(max(tick.at - worker.TICK_S / 2, 0)), self._last)
-        counts, times = self._open.setdefault(second, (Counter(), Times()))
-        counts.update(tick.counts)
-        times.add({name: encoded for name, encoded in tick.times.items() if name == FRAME})
-        self._reached[index], self._sockets[index] = second, tick.sockets
-        for each in sorted(self._open):
-            if each < min(self._reached):
-                self._close(each)
+    def figures(self) -> dict[str, float]:
+        """For the report."""
+        account = self.account
+        return {
+            "frames_due": account.due,
+            "lost": account.lost,
+            "duplicated": account.duplicated,
+            "out_of_order": account.out_of_order,
+            "unexpected": account.unexpected,
+            "wrong": len(self.wrong),
+            **{name: self.totals[name] for name in ("resets", "gaps", "reconnects")},
+        }
 
-    def close(self) -> None:
-        """There is no more to come."""
-        for each in sorted(self._open):
-            self._close(each)
-
-    def _close(self, second: int) -> None:
-        counts, times = self._open.pop(second)
-        took = summary_ms(times.of[FRAME]) if FRAME in times.of else {}
-        self.points.append(
-            {
-                "t": second,
-                "sockets": sum(self._sockets),
-                **{name: counts[name] for name in ("acts", "frames", "errors", "late")},
-                **{name: took[name] for name in ("p50", "p99") if name in took},
-            }
-        )
+    def examples(self) -> list[str]:
+        """Of what is not as it should be."""
+        return [*self.account.examples, *(f"wrong: {each}" for each in self.wrong[:10])]
 
 
 class _Run:
@@ -187,13 +175,16 @@ class _Run:
         self.counts: Counter[str] = Counter()
         self.errors: Counter[str] = Counter()
         self.times = Times()
-        self._series = _Series(self._processes, self._seconds)
+        self._series = Series(self._processes, self._seconds)
         self._cpu_s = [(0.0, 0.0)] * self._processes
+        self._played_s = 0.0
 
     async def play(self) -> dict[str, Any]:
+        """The result; of one that is interrupted while it is played, what was measured until then."""
         begun = time.time()
         screen = Screen(Console(stderr=True), self._path.stem, self._users, self._seconds, self._url)
-        with screen:
+        heard = used = None
+        with screen, self._as_far_as_it_came():
             async with self._workers():
                 cast = [each for part in await self._all_say() for each in part]
                 screen.phase = "setting the stage"
@@ -205,10 +196,18 @@ class _Run:
                 self._tell((starts, starts + self._seconds))
                 used = await self._act(screen, starts)
                 screen.phase = "waiting for the last word"
-                account, totals, wrong = await self._settle()
+                heard = await self._settle()
                 self._tell(None)
         self._series.close()
-        return self._result(begun, account, totals, wrong, used)
+        return self._result(begun, heard, used)
+
+    @contextmanager
+    def _as_far_as_it_came(self) -> Generator[None]:
+        try:
+            yield
+        except asyncio.CancelledError:
+            if self._played_s <= 0:
+                raise
 
     @asynccontextmanager
     async def _workers(self) -> AsyncGenerator[None]:
@@ -268,6 +267,7 @@ class _Run:
                 self.errors.update(tick.errors)
                 self.times.add(tick.times)
                 self._series.add(index, tick)
+                self._played_s = max(self._played_s, tick.at)
                 first, _ = self._cpu_s[index]
                 self._cpu_s[index] = (first or tick.cpu_s, tick.cpu_s)
                 sockets[index] = tick.sockets
@@ -279,7 +279,7 @@ class _Run:
             return None
         return usage_of(self._potluck) - before
 
-    async def _settle(self) -> tuple[Account, Counter[str], list[str]]:
+    async def _settle(self) -> "Heard":
         """Ask what was heard until it is all, or for too long."""
         give_up = time.monotonic() + ALL_TOLD_S
         while True:
@@ -291,25 +291,17 @@ class _Run:
                 totals: Counter[str] = Counter()
                 for one in settled:
                     totals.update(one.totals)
-                return account, totals, wrong
+                return Heard(account, totals, wrong)
 
-    def _result(
-        self, begun: float, account: Account, totals: Mapping[str, int], wrong: Sequence[str], used: Usage | None
-    ) -> dict[str, Any]:
-        seconds = self._seconds
+    def _result(self, begun: float, heard: "Heard | None", used: Usage | None) -> dict[str, Any]:
+        seconds = self._seconds if heard else self._played_s
         cpu = [(last - first) / max(seconds - worker.TICK_S, worker.TICK_S) for first, last in self._cpu_s]
         figures: dict[str, float] = {
             **{
                 name: self.counts[name]
                 for name in ("acts", "errors", "sessions", "frames", "late", "missed", "not_played")
             },
-            "frames_due": account.due,
-            "lost": account.lost,
-            "duplicated": account.duplicated,
-            "out_of_order": account.out_of_order,
-            "unexpected": account.unexpected,
-            "wrong": len(wrong),
-            **{name: totals[name] for name in ("resets", "gaps", "reconnects")},
+            **(heard.figures() if heard else {}),
             "acts_per_s": round(self.counts["acts"] / seconds, 1),
             "frames_per_s": round(self.counts["frames"] / seconds, 1),
             "generator_cpu": round(max(cpu), 2),
@@ -327,7 +319,8 @@ class _Run:
         thresholds = judge(self._scenario.holds, figures)
         return {
             "scenario": self._path.stem,
-            "passed": all(each.holds for each in thresholds),
+            "passed": heard is not None and all(each.holds for each in thresholds),
+            "interrupted": heard is None,
             "thresholds": msgspec.to_builtins(thresholds),
             "figures": figures,
             "users": self._users,
@@ -350,7 +343,7 @@ class _Run:
             }
             | ({"act → answer": curve_ms(times.merged(acts))} if acts else {}),
             "series": self._series.points,
-            "examples": [*account.examples, *(f"wrong: {each}" for each in wrong[:10])],
+            "examples": heard.examples() if heard else [],
         }
 
 

@@ -21,7 +21,7 @@ def headline(result: Mapping[str, Any], written: Path) -> dict[str, Any]:
     """The one line that is printed."""
     figures = result["figures"]
     return {
-        **{name: result[name] for name in ("scenario", "passed", "users", "seconds")},
+        **{name: result[name] for name in ("scenario", "passed", "interrupted", "users", "seconds")},
         **{name: figures[name] for name in HEADLINE if name in figures},
         "generator_cpu": result["generator_cpu"],
         "server_cpu": result["server_cpu"],

@@ -250,6 +250,24 @@ def test_sessions_that_were_due_and_found_nobody_free_are_counted_and_fail_the_p
     assert f"{figures['missed']} x x.y: expected in vain" in played.stderr
 
 
+def test_a_play_that_is_interrupted_reports_what_it_had_measured(potluck: Potluck, tmp_path: Path) -> None:
+    scenario = plain(tmp_path, "parts=[Part(fan)], seconds=60, users=4")
+    command = [ROOT / "run", "loadtest", scenario.name, "--target", potluck.url, "--out", "out"]
+    playing = subprocess.Popen(
+        command, cwd=tmp_path, env=environment(), text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    )
+    assert playing.stderr is not None
+    while "sockets" not in playing.stderr.readline():
+        assert playing.poll() is None
+    playing.send_signal(signal.SIGINT)
+    told, _ = playing.communicate(timeout=30)
+
+    assert playing.returncode == 130
+    found = msgspec.json.decode(told)
+    assert (found["interrupted"], found["passed"], "lost" in found) == (True, False, False)
+    assert (tmp_path / "out" / "plain.html").is_file()
+
+
 def test_the_headline_says_how_many_really_play(potluck: Potluck, tmp_path: Path) -> None:
     scenario = plain(tmp_path, "parts=[Part(fan, exactly=2)], seconds=1, users=20")
 
