@@ -15,8 +15,8 @@ import msgspec
 from playwright.async_api import Page, async_playwright
 
 from loadtests.http import percentiles_ms
+from loadtests.running import Potluck
 from tests.journeys.community import QUICK, members
-from tests.journeys.running import Potluck
 from tests.web import needs
 from tests.web.page import signed_in
 

@@ -9,8 +9,8 @@ from typing import Any
 import httpx
 from playwright.async_api import async_playwright
 
+from loadtests.running import Potluck
 from tests.journeys.community import PASSWORD
-from tests.journeys.running import Potluck
 from tests.web import needs
 
 PICTURE = Path(__file__).parent.parent / "docs" / "live.png"

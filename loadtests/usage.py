@@ -6,7 +6,7 @@ from pathlib import Path
 
 import msgspec
 
-from tests.journeys.running import Potluck, words_of
+from loadtests.running import Potluck, words_of
 
 TICKS = os.sysconf("SC_CLK_TCK")
 PARTS = {"server.process": "server", "server.worker": "worker", "postgres": "postgres", "valkey": "valkey"}

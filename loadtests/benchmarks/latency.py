@@ -23,7 +23,7 @@ from loadtests import crowd, listeners
 from loadtests.client import Client, only
 from loadtests.http import Connection, connect, flat_out, percentiles_ms, request
 from loadtests.measured.asked import Asked
-from tests.journeys.running import Potluck
+from loadtests.running import Potluck
 
 CONNECTIONS = 16
 STEADY = 50

@@ -24,8 +24,8 @@ from loadtests.demo.model import les_miserables, number_of_posts, rounds
 from loadtests.demo.people import Person
 from loadtests.demo.table import table
 from loadtests.http import percentiles_ms
+from loadtests.running import Potluck, words_of
 from server.binaries import CannotStart
-from tests.journeys.running import Potluck, words_of
 
 SETTLED_S = 20.0
 TOLD = 100  # faults, in words

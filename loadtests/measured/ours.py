@@ -18,11 +18,11 @@ from domain.eventlog import emit, emit_all, encode
 from domain.ids import CommentID, PostID, UserID
 from loadtests import crowd
 from loadtests.measured.sockets import Door, text
+from loadtests.running import Potluck
 from loadtests.usage import Usage, usage_of
 from realtime.protocol import JSON
 from realtime.streams import WAKE
 from server.binaries import CannotStart
-from tests.journeys.running import Potluck
 
 SIZE = 200
 """Bytes of a message: to us the `data` of an event, to peers all of it."""

@@ -13,7 +13,7 @@ from typing import NamedTuple
 from loadtests.measured.sockets import Door, free_port
 from loadtests.peers import install
 from loadtests.peers.install import SERVERS, Missing
-from tests.journeys.running import family_of
+from loadtests.running import family_of
 
 START_S = 15.0
 PUBLISH_S = 60.0

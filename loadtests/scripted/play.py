@@ -24,6 +24,7 @@ import msgspec
 import uvloop
 from rich.console import Console
 
+from loadtests.running import Potluck, uninterrupted
 from loadtests.scripted import report, worker
 from loadtests.scripted.ledger import Account, Row, audit, audit_inboxes
 from loadtests.scripted.measure import ACT, FRAME, LAG, STATE, Times, curve_ms, summary_ms
@@ -34,7 +35,6 @@ from loadtests.scripted.thresholds import judge
 from loadtests.scripted.worker import Failed, Orders, Settled, Tick
 from loadtests.usage import Usage, usage_of
 from server.binaries import CannotStart
-from tests.journeys.running import Potluck, uninterrupted
 
 OUT = Path("loadtests/out")
 ALL_TOLD_S = 20.0

@@ -20,8 +20,8 @@ import redis
 
 from loadtests.client import Client
 from loadtests.listeners import Copy, Frame
+from loadtests.running import Potluck
 from tests.journeys.community import Member, members
-from tests.journeys.running import Potluck
 
 WRITERS = 50
 WATCHERS = 6

@@ -21,11 +21,11 @@ import pytest
 
 from domain.eventlog import EMIT
 from domain.reactions.queries import ADD_LIKE
+from loadtests.running import ROOT, Potluck, environment
 from realtime.streams import STREAM
 from server.embedded import start_valkey
 from tests.faults.scene import PATIENCE_S, POSTS, Scene, redis_at, scene, servers_of, while_writing
 from tests.journeys.community import QUICK, members, two_processes
-from tests.journeys.running import ROOT, Potluck, environment
 
 pytestmark = [pytest.mark.xdist_group("faults"), pytest.mark.timeout(240)]
 

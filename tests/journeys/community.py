@@ -13,7 +13,7 @@ import msgspec
 
 from loadtests.client import JSON, Client, only
 from loadtests.listeners import Frame, Listener
-from tests.journeys.running import Potluck
+from loadtests.running import Potluck
 
 QUICK = {
     "POTLUCK_RATE_LIMITS": "off",

@@ -9,8 +9,8 @@ import msgspec
 import pytest
 import redis.asyncio
 
+from loadtests.running import Potluck
 from tests.journeys.community import Live, Member, Refused, members, two_processes
-from tests.journeys.running import Potluck
 
 pytestmark = pytest.mark.xdist_group("access")
 Both = tuple[Potluck, Potluck]

@@ -13,7 +13,7 @@ from loadtests.measured.ours import EMPTY, SIZE, message
 from loadtests.measured.sockets import Door, Ears, Refused, Socket
 from loadtests.peers import install
 from loadtests.peers.install import Missing
-from tests.journeys.running import ROOT, environment
+from loadtests.running import ROOT, environment
 
 pytestmark = [
     pytest.mark.xdist_group("benchmarks"),

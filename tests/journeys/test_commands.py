@@ -18,9 +18,9 @@ from typing import Any
 import asyncpg  # pyright: ignore[reportMissingTypeStubs] - it has none
 import pytest
 
+from loadtests.running import ROOT, Potluck, environment, parent_of
 from server.embedded import start_valkey
 from server.migrate import connect
-from tests.journeys.running import ROOT, Potluck, environment, parent_of
 
 pytestmark = [
     pytest.mark.xdist_group("commands"),

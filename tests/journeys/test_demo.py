@@ -14,7 +14,7 @@ import networkx as nx  # pyright: ignore[reportMissingTypeStubs] - it has none
 import pytest
 
 from loadtests.demo.checks import Findings
-from tests.journeys.running import ROOT, environment, running, words_of
+from loadtests.running import ROOT, environment, running, words_of
 
 pytestmark = [
     pytest.mark.xdist_group("demo"),

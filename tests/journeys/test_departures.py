@@ -6,8 +6,8 @@ from collections.abc import AsyncGenerator, Generator
 import httpx
 import pytest
 
+from loadtests.running import Potluck
 from tests.journeys.community import PASSWORD, Live, Member, Refused, members, two_processes
-from tests.journeys.running import Potluck
 
 pytestmark = pytest.mark.xdist_group("departures")
 Both = tuple[Potluck, Potluck]

@@ -7,8 +7,8 @@ from typing import Any
 import asyncpg
 import pytest
 
+from loadtests.running import Potluck
 from tests.journeys.community import Live, Member, members, two_processes
-from tests.journeys.running import Potluck
 
 pytestmark = pytest.mark.xdist_group("access")
 Both = tuple[Potluck, Potluck]

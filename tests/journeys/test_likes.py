@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 from loadtests.client import MSGPACK
+from loadtests.running import Potluck
 from tests.journeys.community import Live, members, two_processes
-from tests.journeys.running import Potluck
 
 pytestmark = pytest.mark.xdist_group("likes")
 

@@ -11,6 +11,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
+from loadtests.running import ROOT, Potluck, environment, family_of, words_of
 from loadtests.scripted.ledger import Account, Happened, Hearing, Span, audit, audit_inboxes
 from loadtests.scripted.play import refuse_what_is_not_ours
 from loadtests.scripted.report import page_of
@@ -18,7 +19,6 @@ from loadtests.scripted.scenario import READY, Part, find, load, roles
 from loadtests.scripted.thresholds import KNOWN, judge, parsed
 from server.binaries import CannotStart
 from tests.journeys.community import QUICK
-from tests.journeys.running import ROOT, Potluck, environment, family_of, words_of
 
 pytestmark = [
     pytest.mark.xdist_group("loadtest"),

@@ -17,8 +17,8 @@ from hypothesis import strategies as st
 from loadtests.client import Client, only
 from loadtests.listeners import Copy as Followed
 from loadtests.listeners import Listener
+from loadtests.running import Potluck
 from tests.journeys.community import Member, members, two_processes
-from tests.journeys.running import Potluck
 
 pytestmark = [pytest.mark.xdist_group("model"), pytest.mark.timeout(7200)]
 

@@ -12,8 +12,8 @@ import httpx
 import pytest
 from playwright.async_api import Browser, BrowserContext, Route, async_playwright
 
+from loadtests.running import Potluck, words_of
 from tests.journeys.community import QUICK, Member, members
-from tests.journeys.running import Potluck, words_of
 from tests.web import needs
 from tests.web.page import Seen, opened, signed_in
 

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from loadtests.running import Potluck
 from tests.journeys.community import QUICK
-from tests.journeys.running import Potluck
 from tests.web import needs
 
 pytestmark = pytest.mark.xdist_group("web")
