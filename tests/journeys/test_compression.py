@@ -8,8 +8,8 @@ import pytest
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.extensions.permessage_deflate import ClientPerMessageDeflateFactory
 
+from loadtests.running import Potluck
 from tests.journeys.community import QUICK, Member, members
-from tests.journeys.running import Potluck
 
 pytestmark = pytest.mark.xdist_group("compression")
 

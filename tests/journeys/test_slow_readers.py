@@ -12,8 +12,8 @@ from typing import Any
 import msgspec
 import pytest
 
+from loadtests.running import Potluck
 from tests.journeys.community import QUICK, Live, Member, members
-from tests.journeys.running import Potluck
 
 pytestmark = pytest.mark.xdist_group("slow")
 
