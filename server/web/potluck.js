@@ -1,13 +1,13 @@
 // @ts-self-types="./potluck.d.ts"
 /**
- * Potluck's live news; see docs/clients.md and docs/realtime.md. A Line is the connection, Tabs share one, a Copy is
- * what one `on` or `store` knows of a topic: it alone decides what is new or missed, and asks again for what was lost.
+ * Potluck's live news: see docs/clients.md. A Line is the connection, Tabs share one, a Copy is what one `on` or `store`
+ * knows of a topic: it alone decides what is new or missed.
  */
 
 const TICK_MS = 1_000;
 const PROOF_MS = 3_000; // to give a sign of life
-const WELCOME_MS = 10_000; // to get a token or a welcome; who lived so long waits less
-const NOTICE_MS = 60_000; // before a token ends it is replaced
+const WELCOME_MS = 10_000; // for a token or a welcome
+const NOTICE_MS = 60_000; // before a token ends
 const RETRY = { min_ms: 200, max_ms: 15_000 };
 const BUFFER = 1_000; // events that a store keeps while it fetches
 
@@ -22,7 +22,6 @@ export function backoff({ min_ms, max_ms }, tries, random = Math.random()) {
   return min_ms + random * (Math.min(max_ms, min_ms * 2 ** tries) - min_ms);
 }
 
-/** The connection. `tell` gets what is heard. */
 class Line {
   ticket = null;
   #options;
@@ -30,7 +29,7 @@ class Line {
   // topic -> {at: how far it was told, or null; ask: from where it has to be told; asking: the same, under way}
   #topics = new Map();
   #call = null; // the socket in use: {ws, asked: request id -> its topics, since}
-  #next = null; // the one that will replace it
+  #next = null; // will replace it
   #ids = 0;
   #turn = 0;
   #tries = 0;
@@ -40,7 +39,7 @@ class Line {
   #wall = Date.now();
   #renewAt = Infinity;
   #refused = false;
-  #token = null; // the application's answer, while it is awaited
+  #token = null;
   #timer;
   #clock;
 
@@ -80,7 +79,6 @@ class Line {
     if (this.#topics.delete(topic) && this.#call) this.#request({ op: 'unsubscribe', topics: [topic] });
   }
 
-  /** Is there a connection still? */
   check() {
     if (this.#next || !this.#clock) return;
     if (!this.#call) return this.#dial();
@@ -128,7 +126,7 @@ class Line {
       }
     };
     ws.onclose = ({ code }) => this.#lost(call, code);
-    ws.onerror = () => {}; // npm's ws throws what nobody hears, also when it is closed
+    ws.onerror = () => {}; // or npm's ws throws
   }
 
   /** A token: one for all who wait for it. */
@@ -139,7 +137,7 @@ class Line {
   }
 
   #subscribe() {
-    if (!this.#call || this.#next?.greeted) return; // hello names them, or its welcome calls again
+    if (!this.#call || this.#next?.greeted) return; // hello names them
     const topics = {};
     for (const [topic, known] of this.#topics) {
       if (known.ask !== undefined && !covers(known.asking, known.ask)) topics[topic] = known.asking = known.ask;
@@ -185,7 +183,7 @@ class Line {
         return this.#renew();
       case 'ok':
         return this.#expires(frame);
-      case 'drain': // this one goes on until the next is welcomed
+      case 'drain':
         return this.#later(call, frame.reconnect_in_ms);
       case 'error':
         return this.#refuse(call, frame);
@@ -254,7 +252,6 @@ class Line {
     if (!this.#next) this.#later(call, verdict === 42 || verdict === 43 ? 0 : undefined);
   }
 
-  /** Dial, when the server says: once for each connection that lived. */
   #later(call, ms) {
     if (performance.now() - call?.since > WELCOME_MS) this.#tries = 0;
     const asked = ms !== undefined && !this.#tries;
@@ -268,10 +265,9 @@ class Line {
     this.#renewAt = Date.now() + Math.max(seconds * 1000 - NOTICE_MS, TICK_MS);
   }
 
-  /** When the server or our own clock says so. */
   async #renew() {
     if (this.#token) return;
-    this.#renewAt = Date.now() + 5 * TICK_MS; // unless it is answered
+    this.#renewAt = Date.now() + 5 * TICK_MS;
     try {
       const token = await this.#ask(true);
       if (!token && this.#clock) this.#say('stopped', 'signed_out');
@@ -299,7 +295,7 @@ class Line {
   }
 }
 
-/** A Line for all tabs: who holds the lock leads, and passes on what it tells. */
+/** A Line for all tabs: who holds the lock leads. */
 class Tabs {
   ticket = null;
   #options;
@@ -309,15 +305,15 @@ class Tabs {
   #name;
   #channel;
   #line = null; // while we lead
-  #tabs = new Map(); // while we lead: topic -> tabs that want it
+  #tabs = new Map(); // topic -> tabs that want it
   #leader = null;
-  #count = 0; // of what the leader has told: who missed something asks again
+  #count = 0; // of what the leader has told
   #heard = performance.now();
   #status = { op: 'status', status: 'connecting', beat: 25_000 };
   #queue;
   #clock;
   #end;
-  #over = new Promise(end => (this.#end = end)); // until then we hold our locks
+  #over = new Promise(end => (this.#end = end));
 
   constructor(options, tell, again) {
     this.#options = options;
@@ -371,7 +367,6 @@ class Tabs {
     setTimeout(() => this.#clock && !this.#line && this.#heard < asked && this.#stand(true), patience);
   }
 
-  /** Wait for the lock, or take it. */
   #stand(steal) {
     this.#queue?.abort();
     const queue = (this.#queue = new AbortController());
@@ -398,7 +393,6 @@ class Tabs {
     line.start();
   }
 
-  /** That we stop is our own matter. */
   #pass(line, message) {
     if (line !== this.#line) return;
     if (message.op === 'cursor') this.#bury();
@@ -437,7 +431,7 @@ class Tabs {
     } else if (told) this.#post({ ask: true });
   }
 
-  /** Who holds a lock lives; who crashed said no goodbye. */
+  /** Who crashed said no goodbye, but holds no lock. */
   async #bury() {
     const { held } = await navigator.locks.query();
     const alive = new Set(held.map(each => each.name));
@@ -451,14 +445,13 @@ class Tabs {
   }
 }
 
-/** What one `on` knows of a topic. */
 class Copy {
   position; // null: from now on; undefined: not known yet
   waiting = true; // for an answer that says from where we are told
   value;
-  over = false; // once it was closed nobody is called any more
+  over = false;
   #handlers;
-  #vain = 0; // tries since something was new
+  #vain = 0;
 
   constructor(potluck, topic, handlers, { from, keep }) {
     Object.assign(this, { potluck, topic, keep, position: from });
@@ -475,7 +468,7 @@ class Copy {
     if (outcome === 'error') return this.refused(code);
     if (this.position === null) this.position = cursor;
     else if (from === null || from > this.position)
-      return; // the answer that we wait for is another one
+      return; // we wait for another answer
     else if (outcome === 'reset') return this.reset({ cursor });
     else if (outcome === 'live') this.position = higher(this.position, cursor);
     this.waiting = false;
@@ -574,7 +567,7 @@ class Store extends Copy {
     this.#listeners.clear();
   }
 
-  /** Fetch; once more, when that is under way: its answer may be too old. */
+  /** Once more, when it is under way: the answer may be too old. */
   async refresh() {
     this.#outdated = this.#later !== null;
     this.#later = [];
@@ -728,7 +721,7 @@ class Potluck {
   #flush() {
     for (const copy of this.#unsaved) {
       const { position, value, state } = copy;
-      if (state && state !== 'live') continue; // they are not of one moment
+      if (state && state !== 'live') continue; // not of one moment
       this.#storage(copy, (storage, key) => storage.setItem(key, JSON.stringify({ position, value })));
     }
     this.#unsaved.clear();
@@ -808,7 +801,6 @@ class Potluck {
   }
 }
 
-/** The lower of the cursors that there are. */
 function lower(one, other) {
   return one != null && other != null && one < other ? one : (other ?? one);
 }
@@ -829,7 +821,6 @@ function hangUp(call) {
   call.ws.close();
 }
 
-/** A snapshot, also of HTTP's answer. */
 async function read(answer) {
   if (!answer?.headers?.get) return answer;
   if (!answer.ok) throw Object.assign(Error(`HTTP ${answer.status}`), { status: answer.status });
