@@ -202,7 +202,11 @@ describe('a mistake of the application', () => {
 test('too many topics are said', async () => {
   const removed = [];
   class Full extends Strict {
-    static said = () => ({ ...WELCOME, op: 'welcome', topics: { home: { outcome: 'error', code: 'too_many_topics' } } });
+    static said = () => ({
+      ...WELCOME,
+      op: 'welcome',
+      topics: { home: { outcome: 'error', code: 'too_many_topics' } },
+    });
   }
   begin({ WebSocket: Full }).on('home', { removed: code => removed.push(code) });
   await joined();
