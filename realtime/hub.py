@@ -178,7 +178,7 @@ class Hub:
         for news in channel.held.values():
             frame = self._tell(channel, news)
             for listener, position in channel.joining.items():
-                if position < news.id and not news.is_withheld(listener.hidden):
+                if position < news.id and not news.is_withheld(listener.hidden, channel.owner):
                     listener.send_event(frame)
         channel.held.clear()
         self.holding.discard(channel)
@@ -198,7 +198,7 @@ class Hub:
                 self._speaking = channel
             self._run.append(frame)
         for listener, last in channel.wary.items():
-            if news.is_withheld(listener.hidden):
+            if news.is_withheld(listener.hidden, channel.owner):
                 channel.wary[listener] = before if last is None else last
             else:
                 listener.send_event(frame if last is None else Frame(news, channel.name, last))

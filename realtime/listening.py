@@ -156,12 +156,12 @@ class Listening:
             if any(topic.startswith(WITHHOLDING) for topic in granted):
                 await self._know_hidden()
             cursors = {topic: asked[topic] for topic in granted}
-            await missed.ask(missed.unknown(cursors, self.hidden))
+            await missed.ask(missed.unknown(cursors))
             if self._viewer_changed(since):
                 unknown = set(granted)
             else:
                 unknown = {topic for topic, owner in granted.items() if self._changed(topic, owner, since)}
-            if not unknown and not missed.unknown(cursors, self.hidden):
+            if not unknown and not missed.unknown(cursors):
                 break
         self.leave(topic for topic in asked if topic not in granted)
         replay: list[Frame] = []
@@ -231,7 +231,7 @@ class Listening:
             delivery.hub.flush_topic(self._channel(topic))
             self.leave([topic])
         self.topics[topic] = owner
-        told = None if cursor is None else missed.told(topic, cursor, self.hidden)
+        told = None if cursor is None else missed.told(topic, owner, cursor, self.hidden)
         if topic == HOME:
             delivery.home.join(self.viewer.id, self)
             self.home_from = position
@@ -316,7 +316,7 @@ class Listening:
                 verdicts = await self._judged(list(self.held))
                 if any(topic.startswith(WITHHOLDING) for topic in self.topics):
                     await self._know_hidden()
-                await missed.ask(missed.unknown(self._cursors(), self.hidden))
+                await missed.ask(missed.unknown(self._cursors()))
             except TROUBLE as trouble:
                 log.warning("access.interrupted", error=type(trouble).__name__)
                 if time.monotonic() > give_up_at:
@@ -324,7 +324,7 @@ class Listening:
                     return
                 await asyncio.sleep(0.1)
                 continue
-            if self._viewer_changed(since) or missed.unknown(self._cursors(), self.hidden):
+            if self._viewer_changed(since) or missed.unknown(self._cursors()):
                 continue
             for topic, verdict in verdicts.items():
                 if topic in self.held and verdict is not None and not self._changed(topic, verdict.owner, since):

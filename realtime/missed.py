@@ -44,7 +44,7 @@ class Missed:
         self._audiences = audiences
         self._answers: dict[Question, bool] = {}
 
-    def unknown(self, asked: Mapping[str, str | None], hidden: Set[str]) -> set[Question]:
+    def unknown(self, asked: Mapping[str, str | None]) -> set[Question]:
         """What is to be asked before these topics can be told from their cursors on."""
         questions: set[Question] = set()
         for topic, cursor in asked.items():
@@ -52,7 +52,7 @@ class Missed:
                 continue
             if topic.startswith(WITHHOLDING):
                 questions |= self._voices(topic, cursor)
-            for news, _ in self._behind(topic, cursor, hidden) or ():
+            for news, _ in self._ring.since(self._key(topic), cursor, self._is_there) or ():
                 if topic == HOME:
                     questions.add(self._of_author(news))
                 if news.type == PUBLISHED and (question := self._of_post(news)) is not None:
@@ -74,11 +74,13 @@ class Missed:
             spoken = await spoken_on(people, {UUID(each.other) for each in by["spoke"]})
             self._answers |= {each: (UUID(each.one), UUID(each.other)) in spoken for each in by["spoke"]}
 
-    def told(self, topic: str, cursor: str, hidden: Set[str]) -> list[tuple[News, str]] | None:
+    def told(self, topic: str, owner: str, cursor: str, hidden: Set[str]) -> list[tuple[News, str]] | None:
         """The news behind a cursor that is told again, each with the id told before it; None when it is too old."""
 
         def is_told(news: News) -> bool:
-            if not self._is_there(news, hidden) or (topic == HOME and not self._answers.get(self._of_author(news))):
+            if not self._is_there(news):
+                return False
+            if not self._answers.get(self._of_author(news)) if topic == HOME else news.is_withheld(hidden, owner):
                 return False
             question = self._of_post(news) if news.type == PUBLISHED else None
             return question is None or self._answers.get(question, False)
@@ -95,13 +97,10 @@ class Missed:
     def _key(self, topic: str) -> str:
         return HOME_NEWS if topic == HOME else channel(self._viewer.id, topic)
 
-    def _behind(self, topic: str, cursor: str, hidden: Set[str]) -> list[tuple[News, str]] | None:
-        return self._ring.since(self._key(topic), cursor, lambda news: self._is_there(news, hidden))
-
-    def _is_there(self, news: News, hidden: Set[str]) -> bool:
-        """Whether it is not withheld, and what it holds is not deleted since."""
+    def _is_there(self, news: News) -> bool:
+        """Whether what it holds is not deleted since."""
         things = [each.removeprefix("holds:") for each in news.topics if each.startswith("holds:")]
-        return not news.is_withheld(hidden) and not any(self._ring.last(f"gone:{each}") > news.id for each in things)
+        return not any(self._ring.last(f"gone:{each}") > news.id for each in things)
 
     def _voices(self, topic: str, cursor: str) -> set[Question]:
         changed = self._ring.since(f"apart:{self._viewer.id}", cursor) or ()

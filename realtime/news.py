@@ -88,9 +88,12 @@ class News:
         voices = [topic.removeprefix(VOICE) for topic in entry.topics if topic.startswith(VOICE)]
         self.voices = voices if entry.actor is None else [entry.actor, *voices]
 
-    def is_withheld(self, hidden: Set[str]) -> bool:
-        """Whether it is of somebody who is hidden, or below what they said."""
-        return not hidden.isdisjoint(self.voices)
+    def is_withheld(self, hidden: Set[str], owner: str = "") -> bool:
+        """Whether it is of somebody who is hidden, or below what they said.
+
+        Not on what is theirs: who may listen to that sees them, and only has not heard of it yet.
+        """
+        return not hidden.isdisjoint(self.voices) and any(each in hidden and each != owner for each in self.voices)
 
     def turned(self, viewer: str) -> list[tuple[str, bool]]:
         """(person, whether they are hidden now) for those whose acts are withheld from a viewer, or no longer."""

@@ -167,6 +167,14 @@ def test_who_leaves_and_joins_again_is_told_what_they_were_sent_last_not_what_wa
     assert ear.heard == [("comment.created", "01", ""), ("comment.created", "03", "01")]
 
 
+def test_nothing_is_withheld_of_somebody_on_what_is_theirs() -> None:
+    late = UUID(int=1)  # may be seen again, which the listener may be told in a moment
+    ear, hub = Ear(str(late)), Hub(state_interval_s=0.1)
+    hub.join(ear, TOPIC, "", "", owner=str(late))
+    hub.deliver(news(1, "post.edited", "event", actor=late), 0.0)
+    assert ear.heard == [("post.edited", "01", "")]
+
+
 def test_what_is_below_somebody_hidden_is_withheld_whoever_says_it() -> None:
     nasty, nice = UUID(int=1), UUID(int=2)
     wary, other = Ear(str(nasty)), Ear()
