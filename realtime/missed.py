@@ -1,24 +1,26 @@
 """What a client missed of the topics it comes back to, less what is not for it, or is no more."""
 
+import asyncio
 from collections import defaultdict
 from collections.abc import Collection, Mapping, Set
 from typing import Literal, NamedTuple
 from uuid import UUID
 
-from domain import topics
+from domain import eventlog, topics
 from domain.accounts.rules import Viewer
 from domain.comments.queries import spoken_on
 from domain.ids import UserID
 from domain.posts.queries import visible_posts
 from realtime.access import HOME, channel
 from realtime.home import Audiences, author_of
-from realtime.news import News
+from realtime.news import News, milliseconds
 from realtime.replay import Ring
 
 WITHHOLDING = "post:"  # topics on which acts of people who are blocked are withheld, and what is below them
 HOME_NEWS = "author:*"  # where the ring keeps the news of all authors
 PUBLISHED = "post.published"
-DELETED = "comment.deleted"  # what was said is not found any more, and that it is gone was withheld
+DELETED = "comment.deleted"
+CATCH_UP_S = 2.0  # a batch is cut at least every `settings.watermark_s`
 HOLDS_POST = topics.holds("post:")
 
 
@@ -72,7 +74,18 @@ class Missed:
             self._answers |= {each: UUID(each.one) in seen for each in by["sees"]}
         if people := {UserID(UUID(each.one)) for each in by["spoke"]}:
             spoken = await spoken_on(people, {UUID(each.other) for each in by["spoke"]})
-            self._answers |= {each: (UUID(each.one), UUID(each.other)) in spoken for each in by["spoke"]}
+            answers = {each: (UUID(each.one), UUID(each.other)) in spoken for each in by["spoke"]}
+            if not all(answers.values()):
+                await self._catch_up()
+            self._answers |= answers
+
+    async def _catch_up(self) -> None:
+        """Wait until the ring knows all that the database knew: who has not spoken may have deleted what they said, and
+        that this was withheld is seen in the ring alone. Raises TimeoutError."""
+        known = await eventlog.newest_batch()
+        async with asyncio.timeout(CATCH_UP_S):
+            while milliseconds(self._ring.newest) <= known:
+                await asyncio.sleep(0.01)
 
     def told(self, topic: str, owner: str, cursor: str, hidden: Set[str]) -> list[tuple[News, str]] | None:
         """The news behind a cursor that is told again, each with the id told before it; None when it is too old."""

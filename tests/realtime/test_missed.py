@@ -1,10 +1,13 @@
 """What is told again to who comes back, when this process has not heard yet that they see somebody again."""
 
+import asyncio
+
+from domain import eventlog
 from domain.accounts.rules import Viewer
 from domain.clock import now
 from domain.eventlog import Logged
 from domain.graph.actions import follow_user
-from domain.ids import UserID
+from domain.ids import UserID, new_id
 from realtime.home import Audiences
 from realtime.missed import Missed
 from realtime.news import News, entry
@@ -14,17 +17,21 @@ from tests.factories import make_user
 BEFORE = f"{0:024x}"
 
 
-def missed_by(viewer: Viewer, *news: News) -> Missed:
-    ring = Ring(window_s=300, budget=1_000_000)
+def ring_of(*news: News) -> Ring:
+    ring = Ring(window_s=1e9, budget=1_000_000)
     ring.clear(BEFORE)
     for each in news:
         ring.add(each)
-    return Missed(viewer, ring, Audiences())
+    return ring
 
 
-def act(seq: int, type: str, actor: UserID, *topics: str, delivery: str = "event") -> News:
+def missed_by(viewer: Viewer, *news: News) -> Missed:
+    return Missed(viewer, ring_of(*news), Audiences())
+
+
+def act(seq: int, type: str, actor: UserID, *topics: str, delivery: str = "event", batch: int = 1) -> News:
     logged = Logged(seq, type, list(topics), "{}", actor, None, now())
-    return News(f"1-{seq}", entry(logged, f"1-{seq - 1}", delivery))
+    return News(f"{batch}-{seq}", entry(logged, f"1-{seq - 1}", delivery))
 
 
 async def test_what_somebody_did_to_what_is_theirs_is_told_to_whoever_may_listen_to_it(database: None) -> None:
@@ -51,3 +58,19 @@ async def test_at_home_only_following_counts(database: None) -> None:
     missed = missed_by(viewer, *posts)
     await missed.ask(missed.unknown({"home": BEFORE}))
     assert missed.told("home", "", BEFORE, {str(followed.id)}) == [(posts[0], "")]
+
+
+async def test_who_has_not_spoken_is_believed_once_the_ring_knows_what_the_database_knew(database: None) -> None:
+    viewer, blocker = await make_user(), await make_user()
+    post = f"post:{new_id()}"
+    apart = (f"hidden:{viewer.id}:{blocker.id}", f"apart:{viewer.id}")
+    ring = ring_of(act(1, "user.blocked", blocker.id, *apart))
+    missed = Missed(viewer, ring, Audiences())
+
+    asking = asyncio.create_task(missed.ask(missed.unknown({post: BEFORE})))
+    await asyncio.sleep(0.1)
+    assert not asking.done()
+    ring.add(act(2, "comment.deleted", blocker.id, post, batch=await eventlog.newest_batch() + 1))
+    await asking
+
+    assert missed.is_stale(post, BEFORE)
