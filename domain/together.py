@@ -28,11 +28,11 @@ class Together(Generic[AskT, AnswerT]):
         longest: int,
     ) -> None:
         self._ask = ask
-        self._lanes = lanes
         self._at_most = at_most
         self._longest = longest
         self._waiting: deque[tuple[AskT, asyncio.Future[AnswerT]]] = deque()
-        self._under_way: set[asyncio.Task[None]] = set()
+        self._free = lanes
+        self._tasks: set[asyncio.Task[None]] = set()  # the loop itself would let go of them
 
     async def of(self, one: AskT) -> AnswerT:
         """The answer. Raises TooMany when `longest` wait already, and what `ask` says."""
@@ -40,14 +40,21 @@ class Together(Generic[AskT, AnswerT]):
             raise TooMany
         future: asyncio.Future[AnswerT] = asyncio.get_running_loop().create_future()
         self._waiting.append((one, future))
-        if len(self._under_way) < self._lanes:
+        if self._free:
+            self._free -= 1
             # Not in the asker's context, which may end before the answer comes.
             task = asyncio.create_task(self._ask_on(), context=Context())
-            self._under_way.add(task)
-            task.add_done_callback(self._under_way.discard)
+            self._tasks.add(task)
+            task.add_done_callback(self._tasks.discard)
         return await future
 
     async def _ask_on(self) -> None:
+        try:
+            await self._ask_all()
+        finally:
+            self._free += 1  # at once: a done callback comes after those who were just answered have asked again
+
+    async def _ask_all(self) -> None:
         while self._waiting:
             number = min(len(self._waiting), self._at_most)
             asked = [self._waiting.popleft() for _ in range(number)]

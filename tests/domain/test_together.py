@@ -100,6 +100,21 @@ async def test_a_question_that_fails_fails_for_all_who_asked_it_and_for_nobody_a
     assert await made.of(8) == 8
 
 
+@pytest.mark.parametrize("lanes", [1, 2])
+async def test_who_was_just_answered_may_ask_again_at_once(lanes: int) -> None:
+    async def ask(numbers: Sequence[int]) -> list[int | Exception]:
+        return list(numbers)
+
+    made: Together[int, int] = Together(ask, lanes=lanes, at_most=1, longest=100)
+
+    async def ask_again(times: int) -> None:
+        for number in range(times):
+            assert await made.of(number) == number
+
+    async with asyncio.timeout(5):
+        await asyncio.gather(*(ask_again(3) for _ in range(lanes)))
+
+
 async def test_who_leaves_keeps_nobody_from_their_answer() -> None:
     asked = Asked()
 
