@@ -10,19 +10,22 @@ from domain.acts import actions as acts
 from domain.acts.rules import FOLDED as ACTS
 from domain.counters import actions as counters
 from domain.eventlog import Event, Logged, Position, Superseded
+from domain.settings import settings
 
 
 class Consequence(NamedTuple):
-    """A derived feature: its cursor's name, the events it folds, and the handler that takes a whole batch."""
+    """A derived feature: its cursor's name, the events it folds, the handler that takes a whole batch, and the least
+    time between two batches, in seconds."""
 
     feature: str
     of: tuple[type[Event], ...]
     handler: Callable[[Sequence[Logged]], Awaitable[None]]
+    pace_s: float = 0
 
 
 PAGE = (
-    Consequence("counters", counters.FOLDED, counters.fold),
-    Consequence("notifications", ACTS, acts.fold),
+    Consequence("counters", counters.FOLDED, counters.fold, settings.counters_pace_s),
+    Consequence("notifications", ACTS, acts.fold, settings.notifications_pace_s),
 )
 
 

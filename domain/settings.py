@@ -57,7 +57,10 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     )
     replay_window_s: Annotated[float, Meta(description="How long news can be replayed, seconds.", gt=0)] = 300.0
     replay_bytes: Annotated[int, Meta(description="Budget of the replay ring, bytes per process.")] = 134_217_728
-    fold_pace_s: Annotated[float, Meta(description="Least time between two folds of a feature, seconds.")] = 0.01
+    counters_pace_s: Annotated[float, Meta(description="Least time between two folds of counts, seconds.")] = 0.01
+    notifications_pace_s: Annotated[
+        float, Meta(description="Least time between two folds of acts into inboxes, seconds.")
+    ] = 0.04
     fold_limit: Annotated[int, Meta(description="Events folded per transaction at most.", ge=1)] = 5_000
     event_retention_days: Annotated[int, Meta(description="Days the event log is kept.", ge=1)] = 7
 

@@ -72,7 +72,7 @@ class Worker:
         connection.add_termination_listener(lambda _: lost.done() or lost.set_result(None))
         relaying = asyncio.create_task(self._relay.run(lead=lead))
         tasks = [relaying, asyncio.create_task(run_schedule())]
-        tasks += [asyncio.create_task(self._follow(consequence)) for consequence in PAGE]
+        tasks += [asyncio.create_task(follow(consequence, self._relay.advanced)) for consequence in PAGE]
         try:
             await asyncio.wait([lost, *tasks], return_when=asyncio.FIRST_COMPLETED)
         finally:
@@ -82,29 +82,30 @@ class Worker:
                 raise result
         log.warning("worker.yields")
 
-    async def _follow(self, consequence: Consequence) -> None:
-        """Fold whatever the relay cuts."""
-        follower = Follower(consequence)
-        delay = 0.0
-        while True:
-            began = time.monotonic()
-            more = False
-            self._relay.advanced.clear()
-            try:
-                more = await follower.step()
-                delay = 0.0
-            except Superseded:
-                delay = 0.0
-            except MACHINERY as trouble:
-                delay = min(max(delay * 2, 0.05), 1.0)
-                log.warning("fold.interrupted", feature=consequence.feature, error=type(trouble).__name__)
-                await asyncio.sleep(delay)
-            if more:  # what comes meanwhile is folded with it
-                await asyncio.sleep(began + settings.fold_pace_s - time.monotonic())
-                continue
-            with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(LOOK_S):
-                    await self._relay.advanced.wait()
+
+async def follow(consequence: Consequence, advanced: asyncio.Event) -> None:
+    """Fold whatever the relay cuts, and no oftener than the consequence says; `advanced` is set after each cut."""
+    follower = Follower(consequence)
+    delay = 0.0
+    while True:
+        began = time.monotonic()
+        more = False
+        advanced.clear()
+        try:
+            more = await follower.step()
+            delay = 0.0
+        except Superseded:
+            delay = 0.0
+        except MACHINERY as trouble:
+            delay = min(max(delay * 2, 0.05), 1.0)
+            log.warning("fold.interrupted", feature=consequence.feature, error=type(trouble).__name__)
+            await asyncio.sleep(delay)
+        if more:  # what comes meanwhile is folded with it
+            await asyncio.sleep(began + consequence.pace_s - time.monotonic())
+            continue
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(LOOK_S):
+                await advanced.wait()
 
 
 class Follower:

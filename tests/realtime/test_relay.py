@@ -214,6 +214,29 @@ async def test_a_commit_elsewhere_wakes_the_relay(redis: Any, monkeypatch: pytes
     assert ear.words == ["wake up"]
 
 
+class Published:
+    """Counts what is published."""
+
+    def __init__(self) -> None:
+        self.number = 0
+
+    async def publish(self, *_: object) -> None:
+        self.number += 1
+
+
+async def test_many_commits_wake_the_relay_no_oftener_than_it_cuts(monkeypatch: pytest.MonkeyPatch) -> None:
+    slow = msgspec.structs.replace(relaying.settings, relay_pace_s=60.0)
+    monkeypatch.setattr(relaying, "settings", slow)
+    committed, redis = asyncio.Event(), Published()
+    async with running(wake_relay(redis, committed)):
+        committed.set()
+        await asyncio.sleep(0.005)
+        committed.set()
+        await asyncio.sleep(0.005)
+
+    assert redis.number == 1
+
+
 async def until_somebody_listens(redis: Any) -> None:
     async with asyncio.timeout(10):
         while not (await redis.pubsub_numsub(relaying.WAKE))[0][1]:

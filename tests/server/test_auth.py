@@ -8,11 +8,12 @@ import pytest
 from litestar.handlers import HTTPRouteHandler
 
 from domain import db
-from domain.accounts.rules import Viewer, access_token, signing_key
+from domain.accounts.rules import Viewer, access_token, signing_key, viewer_of
 from domain.clock import now
 from domain.ids import SessionID, new_id
 from domain.sessions import actions
 from domain.settings import settings
+from server import call
 from server.app import ROUTES
 from server.auth import KEPT, Revocations, revocations
 from tests.conftest import Clock
@@ -52,6 +53,20 @@ def test_the_routes_without_a_token_are_those_we_know() -> None:
     }
 
     assert {path for path in open_to_all if path.startswith("/api/")} == PUBLIC
+
+
+async def test_a_token_is_looked_at_once_a_request(client: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch) -> None:
+    ana = await make_user()
+    seen: list[str] = []
+
+    def looked_at(token: str) -> Viewer:
+        seen.append(token)
+        return viewer_of(token)
+
+    monkeypatch.setattr(call, "viewer_of", looked_at)
+    answer = await client.get(ME, headers=auth(ana))
+
+    assert (answer.status_code, seen) == (200, [access_token(ana, signing_key())])
 
 
 @pytest.mark.parametrize(

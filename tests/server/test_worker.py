@@ -1,7 +1,8 @@
 """Who follows the log for a derived feature: as much at once as is folded in time."""
 
+import asyncio
 import contextlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import pytest
 
@@ -11,7 +12,8 @@ from domain.eventlog import Logged
 from domain.ids import PostID, UserID, new_id
 from domain.reactions.events import PostLiked
 from domain.settings import settings
-from server.worker import Follower
+from realtime.tasks import end_tasks
+from server.worker import Follower, follow
 
 pytestmark = pytest.mark.usefixtures("own_database")
 
@@ -21,6 +23,13 @@ async def emit_likes(number: int) -> list[PostID]:
     await eventlog.emit_all([(PostLiked(post_id=post, user_id=UserID(new_id())), f"post:{post}") for post in posts])
     await eventlog.cut(await eventlog.latest_cut())
     return posts
+
+
+async def until(so: Callable[[], bool]) -> None:
+    """Wait until it is so; TimeoutError when it takes too long."""
+    async with asyncio.timeout(2):
+        while not so():
+            await asyncio.sleep(0.002)
 
 
 async def steps(follower: Follower) -> None:
@@ -51,3 +60,23 @@ async def test_a_batch_that_takes_too_long_is_folded_in_parts_and_then_in_larger
     assert folded == posts
     assert max(sizes[:3]) <= 10 < max(sizes[3:])
     assert 10 < follower.limit <= settings.fold_limit
+
+
+@pytest.mark.parametrize(("pace_s", "folds"), [(0, 2), (60, 1)])
+async def test_a_feature_is_folded_no_oftener_than_its_pace_allows(pace_s: float, folds: int) -> None:
+    sizes: list[int] = []
+
+    async def handler(events: Sequence[Logged]) -> None:
+        sizes.append(len(events))
+
+    advanced = asyncio.Event()
+    await emit_likes(3)
+    following = asyncio.create_task(follow(Consequence("counters", (PostLiked,), handler, pace_s), advanced))
+    await until(lambda: sizes == [3])
+    await emit_likes(2)
+    advanced.set()
+    with contextlib.suppress(TimeoutError):
+        await until(lambda: len(sizes) > 1)
+    await end_tasks([following])
+
+    assert sizes == [3, 2][:folds]
