@@ -5,7 +5,7 @@
 
 import asyncio
 from collections.abc import AsyncGenerator
-from time import monotonic
+from contextlib import asynccontextmanager
 from typing import Any
 
 import httpx
@@ -17,6 +17,7 @@ from redis.backoff import NoBackoff
 
 from domain.errors import TooMany
 from realtime import streams
+from server import limits
 from server.limits import Limiter, Rate, Verdict, _folded, address_of, bucket_of, check, rate
 
 THREE = {"read": Rate(3, 60), "write": Rate(3, 60), "auth": Rate(1, 60), "login": Rate(2, 60)}
@@ -37,13 +38,19 @@ def limiter(redis: Any) -> Limiter:
     return Limiter(redis, THREE)
 
 
+@asynccontextmanager
+async def of_redis(url: str) -> AsyncGenerator[Limiter]:
+    connect: Any = Redis.from_url  # pyright: ignore[reportUnknownMemberType, reportUnknownVariableType] # half typed
+    redis = connect(url, retry=Retry(NoBackoff(), 0))
+    yield Limiter(redis, THREE)
+    await redis.aclose()
+
+
 @pytest.fixture
 async def nobody() -> AsyncGenerator[Limiter]:
     """A limiter whose Redis is not there."""
-    connect: Any = Redis.from_url  # pyright: ignore[reportUnknownMemberType, reportUnknownVariableType] # half typed
-    gone = connect("redis://127.0.0.1:1/0", retry=Retry(NoBackoff(), 0))
-    yield Limiter(gone, THREE)
-    await gone.aclose()
+    async with of_redis("redis://127.0.0.1:1/0") as limiter:
+        yield limiter
 
 
 def took(verdict: Verdict | None) -> Verdict:
@@ -122,13 +129,23 @@ async def test_without_redis_everybody_may_pass_and_it_is_counted(nobody: Limite
     assert counted() == before + 1
 
 
-async def test_without_redis_nobody_waits_for_it(nobody: Limiter) -> None:
-    await nobody.take("read", "ada")
-    started = monotonic()
+async def test_without_redis_nobody_waits_for_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(limits, "PAUSE_S", 60)
+    calls: list[asyncio.StreamWriter] = []
 
-    await asyncio.gather(*(nobody.take("read", "ada") for _ in range(1000)))
+    async def hang_up(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        calls.append(writer)
+        writer.close()
 
-    assert monotonic() - started < 0.2
+    server = await asyncio.start_server(hang_up, "127.0.0.1", 0)
+    host, port = server.sockets[0].getsockname()
+    async with server, of_redis(f"redis://{host}:{port}/0") as limiter:
+        await limiter.take("read", "ada")
+        asked = len(calls)
+        verdicts = await asyncio.gather(*(limiter.take("read", "ada") for _ in range(1000)))
+
+    assert verdicts == [None] * 1000
+    assert len(calls) == asked > 0
 
 
 async def test_redis_is_asked_again_after_a_pause(nobody: Limiter, redis: Any) -> None:
