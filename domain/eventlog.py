@@ -14,6 +14,10 @@ from domain.ids import UserID
 Delivery = Literal["event", "state", "board"]
 
 
+FACT = "fact"
+"""The audience of what is told of things and not of people: it is withheld from nobody, whoever did it."""
+
+
 class Event(msgspec.Struct, frozen=True, kw_only=True):
     """Something that happened. The struct is the `data` that clients get; absent fields are unchanged.
 

@@ -2,7 +2,8 @@
 
 from domain.accounts.events import PrivacyChanged, ProfileChanged, SessionRevoked, UserDeleted, UserRegistered
 from domain.comments.events import CommentCreated, CommentDeleted, CommentEdited
-from domain.counters.events import PostCounters, UserCounters
+from domain.counters.events import DishCounters, PostCounters, RestaurantCounters, UserCounters
+from domain.dishes.events import DishAdded, DishEdited, DishRemoved
 from domain.eventlog import Delivery, Event, Logged
 from domain.graph.events import (
     FollowAccepted,
@@ -19,6 +20,7 @@ from domain.graph.events import (
 )
 from domain.mentions.events import MentionsChanged
 from domain.notifications.events import NotificationRemoved, NotificationsRead, NotificationUpserted
+from domain.places.events import RestaurantAdded, RestaurantEdited
 from domain.posts.events import PostDeleted, PostEdited, PostPublished, PostVisibilityChanged
 from domain.reactions.events import PostLiked, PostUnliked
 
@@ -49,8 +51,15 @@ AnyEvent = (
     | CommentEdited
     | CommentDeleted
     | MentionsChanged
+    | RestaurantAdded
+    | RestaurantEdited
+    | DishAdded
+    | DishEdited
+    | DishRemoved
     | PostCounters
     | UserCounters
+    | RestaurantCounters
+    | DishCounters
     | NotificationUpserted
     | NotificationRemoved
     | NotificationsRead

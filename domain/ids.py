@@ -10,6 +10,9 @@ SessionID = NewType("SessionID", UUID)
 PostID = NewType("PostID", UUID)
 CommentID = NewType("CommentID", UUID)
 NotificationID = NewType("NotificationID", UUID)
+RestaurantID = NewType("RestaurantID", UUID)
+DishID = NewType("DishID", UUID)
+RankingID = NewType("RankingID", UUID)
 
 
 def new_id() -> UUID:

@@ -16,6 +16,8 @@ APP_CONFIG = AppConfig(
             "domain.posts.tables",
             "domain.comments.tables",
             "domain.reactions.tables",
+            "domain.places.tables",
+            "domain.dishes.tables",
             "domain.counters.tables",
             "domain.notifications.tables",
         ]

@@ -72,6 +72,16 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
         int, Meta(description="Different names with an @ in a post or comment that count.", ge=0)
     ] = 20
 
+    search_radius_km: Annotated[
+        float, Meta(description="Restaurants are looked for at most so far around, km.", gt=0)
+    ] = 100.0
+    duplicate_within_m: Annotated[
+        float, Meta(description="A restaurant so near to another of a like name may be the same, metres.", ge=0)
+    ] = 150.0
+    duplicate_similarity: Annotated[
+        float, Meta(description="From which likeness of two names on, 0 to 1 (pg_trgm's similarity).", ge=0, le=1)
+    ] = 0.5
+
     notification_batch_s: Annotated[
         float, Meta(description="A batch of notifications takes acts so long after its making, seconds.", gt=0)
     ] = 86_400.0

@@ -2,7 +2,7 @@
 
 from uuid import UUID
 
-from domain.ids import PostID, SessionID, UserID
+from domain.ids import DishID, PostID, RestaurantID, SessionID, UserID
 
 
 def user(user_id: UserID) -> str:
@@ -13,6 +13,16 @@ def user(user_id: UserID) -> str:
 def post(post_id: PostID) -> str:
     """What anybody who may see a post hears about it."""
     return f"post:{post_id}"
+
+
+def restaurant(restaurant_id: RestaurantID) -> str:
+    """What anybody hears about a restaurant and its dishes."""
+    return f"restaurant:{restaurant_id}"
+
+
+def dish(dish_id: DishID) -> str:
+    """What anybody hears about a dish."""
+    return f"dish:{dish_id}"
 
 
 def notifications(user_id: UserID) -> str:

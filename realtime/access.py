@@ -8,7 +8,9 @@ from uuid import UUID
 
 from domain import topics
 from domain.accounts.queries import user_access
+from domain.dishes.queries import dish_access
 from domain.ids import UserID
+from domain.places.queries import restaurant_access
 from domain.posts.queries import post_access
 
 HOME = "home"
@@ -32,6 +34,8 @@ Ask = Callable[[Pairs], Awaitable[Collection[tuple[UserID, UUID, UserID | None, 
 KINDS: dict[str, Ask] = {
     "user": user_access,
     "post": post_access,
+    "restaurant": restaurant_access,
+    "dish": dish_access,
 }
 
 # Topics that are the viewer's own: nothing to ask.

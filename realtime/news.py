@@ -5,7 +5,7 @@ from itertools import product
 
 import msgspec
 
-from domain.eventlog import Logged
+from domain.eventlog import FACT, Logged
 from realtime import protocol
 from realtime.frames import frame
 from realtime.protocol import JSON, SUBPROTOCOLS
@@ -86,7 +86,9 @@ class News:
         self.audience = entry.audience
         self.data = entry.data
         voices = [topic.removeprefix(VOICE) for topic in entry.topics if topic.startswith(VOICE)]
-        self.voices = voices if entry.actor is None else [entry.actor, *voices]
+        if entry.actor is not None and entry.audience != FACT:
+            voices.append(entry.actor)
+        self.voices = voices
 
     def is_withheld(self, hidden: Set[str], owner: str = "") -> bool:
         """Whether it is of somebody who is hidden, or below what they said.

@@ -1,4 +1,5 @@
-"""Lists that grow are paged by cursor: where the last page ended goes out opaque and comes back checked."""
+"""Lists that grow are paged by cursor: where the last page ended goes out opaque and comes back checked. Searches are
+paged by number."""
 
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 from collections.abc import Callable, Sequence
@@ -19,11 +20,36 @@ Limit = Annotated[int, QueryParameter(ge=1, le=100, description="How many, at mo
 Cursor = Annotated[str | None, QueryParameter(description="`next_cursor` of the page before.")]
 
 
+PageNumber = Annotated[int, QueryParameter(ge=1, le=10_000, description="Which page, from 1 on.")]
+
+
 class Page(msgspec.Struct, Generic[T], frozen=True):
     """A part of a list; `next_cursor` is null on the last one."""
 
     items: list[T]
     next_cursor: str | None
+
+
+class Pagination(msgspec.Struct, frozen=True):
+    """Where in a search one is; `total` counts up to 10,000, and no page lies behind that."""
+
+    page: int
+    limit: int
+    total: int
+    total_pages: int
+
+
+class Numbered(msgspec.Struct, Generic[T], frozen=True):
+    """A page of a search, by its number."""
+
+    items: list[T]
+    pagination: Pagination
+
+
+def numbered(found: tuple[list[T], int], number: int, limit: int) -> Numbered[T]:
+    """The page of this number: its things, and how many there are on all."""
+    items, total = found
+    return Numbered(items, Pagination(number, limit, total, -(-total // limit)))
 
 
 def page(found: Sequence[T], limit: int, position: Callable[[T], object]) -> Page[T]:

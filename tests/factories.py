@@ -8,6 +8,10 @@ from domain.accounts.rules import Viewer, access_token, signing_key, viewer_of
 from domain.comments.actions import NewComment, comment_on
 from domain.comments.queries import Comment
 from domain.consequences import PAGE
+from domain.dishes.actions import NewDish, add_dish
+from domain.dishes.queries import Dish
+from domain.places.actions import NewRestaurant, add_restaurant
+from domain.places.queries import Restaurant
 from domain.posts.actions import NewPost, publish_post
 from domain.posts.queries import Post
 from domain.sessions.actions import Device, Registration, register
@@ -46,6 +50,20 @@ async def make_comment(post: Post, viewer: Viewer | None = None, parent: Comment
     """A comment on the post or a reply to the parent, by somebody new when nobody is named."""
     new = NewComment(content="Looks good", parent_id=None if parent is None else parent.id)
     return await comment_on(viewer or await make_user(), Target("post", post.id), new)
+
+
+async def make_restaurant(viewer: Viewer | None = None, **given: Any) -> Restaurant:
+    """A restaurant of a name of its own, added by somebody new when nobody is named."""
+    new: dict[str, Any] = {"name": f"Restaurant {next(_numbers)}"}
+    return await add_restaurant(viewer or await make_user(), NewRestaurant(**new | given), force=True)
+
+
+async def make_dish(viewer: Viewer | None = None, restaurant: Restaurant | None = None, **given: Any) -> Dish:
+    """A pizza, in a new restaurant and by somebody new when none are named."""
+    viewer = viewer or await make_user()
+    restaurant = restaurant or await make_restaurant(viewer)
+    new: dict[str, Any] = {"name": f"Pizza {next(_numbers)}", "dish_type": "pizza"}
+    return await add_dish(viewer, restaurant.id, NewDish(**new | given))
 
 
 async def settle() -> None:

@@ -9,7 +9,8 @@ import msgspec
 from domain import db, topics
 from domain.accounts.events import UserDeleted
 from domain.comments.events import CommentCreated, CommentDeleted
-from domain.counters.events import PostCounters, UserCounters
+from domain.counters.events import PostCounters, RestaurantCounters, UserCounters
+from domain.dishes.events import DishAdded, DishRemoved
 from domain.eventlog import Event, Logged, emit_all, of
 from domain.graph.events import FollowAccepted, FollowerRemoved, UserFollowed, UserUnfollowed
 from domain.posts.events import PostDeleted, PostPublished
@@ -27,6 +28,8 @@ FOLDED: tuple[type[Event], ...] = (
     UserUnfollowed,
     FollowerRemoved,
     UserDeleted,
+    DishAdded,
+    DishRemoved,
 )
 
 # Of what is gone by now nothing is counted: its deletion follows, or was folded before.
@@ -49,6 +52,16 @@ ON CONFLICT (user_id) DO UPDATE SET followers = c.followers + excluded.followers
     following = c.following + excluded.following, posts = c.posts + excluded.posts
 RETURNING user_id, followers, following, posts
 """
+
+# Restaurants are never deleted.
+ADD_TO_RESTAURANTS = """
+INSERT INTO restaurant_counts AS c (restaurant_id, dishes)
+SELECT delta.* FROM unnest($1::uuid[], $2::int[]) AS delta (restaurant_id, dishes) ORDER BY restaurant_id
+ON CONFLICT (restaurant_id) DO UPDATE SET dishes = c.dishes + excluded.dishes
+RETURNING restaurant_id, dishes, reviews
+"""
+
+FORGET_DISHES = "DELETE FROM dish_counts WHERE dish_id = ANY($1::uuid[])"
 
 FORGET_POSTS = "DELETE FROM post_counts WHERE post_id = ANY($1::uuid[])"
 
@@ -73,11 +86,26 @@ async def fold(events: Sequence[Logged]) -> None:
         deltas = [[counter[user_id] for user_id in users] for counter in (followers, following, posts)]
         rows = await db.fetch(ADD_TO_USERS, users, *deltas)
         news += [(_user_counters(row), topics.user(row["user_id"])) for row in rows]
+    news += await _places(events)
     if gone:
         await db.execute(FORGET_POSTS, list(gone))
     if left:
         await db.execute(FORGET_USERS, left)
     await emit_all(news)
+
+
+async def _places(events: Sequence[Logged]) -> list[tuple[Event, str]]:
+    """Count dishes; the news of it."""
+    removed = of(events, DishRemoved)
+    dishes: Counter[UUID] = Counter(added.dish.restaurant.id for added in of(events, DishAdded))
+    dishes.subtract(each.restaurant_id for each in removed)
+    news: list[tuple[Event, str]] = []
+    if dishes:
+        rows = await db.fetch(ADD_TO_RESTAURANTS, list(dishes), list(dishes.values()))
+        news += [(_restaurant_counters(row), topics.restaurant(row["restaurant_id"])) for row in rows]
+    if removed:
+        await db.execute(FORGET_DISHES, [each.id for each in removed])
+    return news
 
 
 def _likes(events: Sequence[Logged]) -> Counter[UUID]:
@@ -115,3 +143,7 @@ def _post_counters(row: db.Row) -> PostCounters:
 
 def _user_counters(row: db.Row) -> UserCounters:
     return UserCounters(followers=row["followers"], following=row["following"], posts=row["posts"])
+
+
+def _restaurant_counters(row: db.Row) -> RestaurantCounters:
+    return RestaurantCounters(dishes=row["dishes"], reviews=row["reviews"])

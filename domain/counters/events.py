@@ -26,3 +26,23 @@ class UserCounters(Event, frozen=True, kw_only=True):
     followers: int
     following: int
     posts: int
+
+
+class RestaurantCounters(Event, frozen=True, kw_only=True):
+    """A restaurant's counts."""
+
+    type: ClassVar[str] = "restaurant.counters"
+    heard_on: ClassVar[tuple[str, ...]] = ("restaurant",)
+    delivery: ClassVar[Delivery] = "state"
+    dishes: int
+    reviews: int
+
+
+class DishCounters(Event, frozen=True, kw_only=True):
+    """A dish's counts."""
+
+    type: ClassVar[str] = "dish.counters"
+    heard_on: ClassVar[tuple[str, ...]] = ("dish",)
+    delivery: ClassVar[Delivery] = "state"
+    rankings: int
+    reviews: int

@@ -23,3 +23,19 @@ class UserCounts(Table, tablename="user_counts", db=DB):
     followers = Integer()
     following = Integer()
     posts = Integer()
+
+
+class RestaurantCounts(Table, tablename="restaurant_counts", db=DB):
+    """A restaurant's counts; a missing row is all zeros."""
+
+    restaurant_id = UUID(primary_key=True)
+    dishes = Integer()
+    reviews = Integer()
+
+
+class DishCounts(Table, tablename="dish_counts", db=DB):
+    """A dish's counts; a missing row is all zeros."""
+
+    dish_id = UUID(primary_key=True)
+    rankings = Integer()
+    reviews = Integer()

@@ -50,6 +50,77 @@ export interface CommentEdited {
   edited_at: string;
 }
 
+/** Somebody added a dish to a restaurant. */
+export interface DishAdded {
+  dish: Dish;
+}
+
+/** A dish; `price` with two digits behind the point. `score` is null while nobody has one. */
+export interface Dish {
+  id: string;
+  restaurant: RestaurantRef;
+  name: string;
+  description: string | null;
+  price: string | null;
+  currency: string | null;
+  image_url: string | null;
+  dish_type: string;
+  tags: string[];
+  is_seasonal: boolean;
+  is_available: boolean;
+  score: Score | null;
+  counters: DishTotals;
+  created_at: string;
+  updated_at: string;
+}
+
+/** A restaurant, as far as its dishes name it. */
+export interface RestaurantRef {
+  id: string;
+  name: string;
+  city: string | null;
+}
+
+/** What all rankings of a dish come to. */
+export interface Score {
+  score: number;
+  raters: number;
+  rank: number | null;
+}
+
+/** How many ranked it, and how many reviewed it. */
+export interface DishTotals {
+  rankings: number;
+  reviews: number;
+}
+
+/** A dish's counts. */
+export interface DishCounters {
+  rankings: number;
+  reviews: number;
+}
+
+/** Somebody changed it. Score and counters are not repeated: they have writers of their own. */
+export interface DishEdited {
+  id: string;
+  name: string;
+  description: string | null;
+  price: string | null;
+  currency: string | null;
+  image_url: string | null;
+  dish_type: string;
+  tags: string[];
+  is_seasonal: boolean;
+  is_available: boolean;
+  updated_at: string;
+}
+
+/** It is gone: nobody had ranked it. One that somebody ranked is edited instead, and no longer available. */
+export interface DishRemoved {
+  id: string;
+  restaurant_id: string;
+}
+
 /** It is not in the list any more: what it told was taken back, a batch took its place, or its owner deleted it. */
 export interface NotificationRemoved {
   id: string;
@@ -192,6 +263,82 @@ export interface ProfileChanged {
   privacy_level: 'followers' | 'private' | 'public';
 }
 
+/** Somebody added it. */
+export interface RestaurantAdded {
+  restaurant: Restaurant;
+}
+
+/** A restaurant; degrees in WGS 84, `price_range` from 1 to 4. */
+export interface Restaurant {
+  id: string;
+  name: string;
+  address: string | null;
+  city: string | null;
+  state: string | null;
+  country: string | null;
+  postal_code: string | null;
+  latitude: number | null;
+  longitude: number | null;
+  phone: string | null;
+  website: string | null;
+  hours: Hours | null;
+  cuisine_type: string[];
+  price_range: number | null;
+  photos: string[];
+  counters: RestaurantTotals;
+  created_at: string;
+  updated_at: string;
+}
+
+/** When a restaurant is open, by the weekday on which it opens. */
+export interface Hours {
+  monday: Period[];
+  tuesday: Period[];
+  wednesday: Period[];
+  thursday: Period[];
+  friday: Period[];
+  saturday: Period[];
+  sunday: Period[];
+}
+
+/** Open from `opens` until `closes`, local time; a closing that is not after the opening is on the next day. */
+export interface Period {
+  opens: string;
+  closes: string;
+}
+
+/** How many dishes it has, and how many reviews they have. */
+export interface RestaurantTotals {
+  dishes: number;
+  reviews: number;
+}
+
+/** A restaurant's counts. */
+export interface RestaurantCounters {
+  dishes: number;
+  reviews: number;
+}
+
+/** Somebody changed it. Counters are not repeated: they have a writer of their own. */
+export interface RestaurantEdited {
+  id: string;
+  name: string;
+  address: string | null;
+  city: string | null;
+  state: string | null;
+  country: string | null;
+  postal_code: string | null;
+  latitude: number | null;
+  longitude: number | null;
+  phone: string | null;
+  website: string | null;
+  hours: Hours | null;
+  cuisine_type: string[];
+  price_range: number | null;
+  photos: string[];
+  updated_at: string;
+}
+
 /** A user's counts. */
 export interface UserCounters {
   followers: number;
@@ -209,6 +356,10 @@ export interface Events {
   'comment.created': CommentCreated;
   'comment.deleted': CommentDeleted;
   'comment.edited': CommentEdited;
+  'dish.added': DishAdded;
+  'dish.counters': DishCounters;
+  'dish.edited': DishEdited;
+  'dish.removed': DishRemoved;
   'notification.removed': NotificationRemoved;
   'notification.upserted': NotificationUpserted;
   'notifications.read': NotificationsRead;
@@ -217,15 +368,20 @@ export interface Events {
   'post.edited': PostEdited;
   'post.published': PostPublished;
   'profile.changed': ProfileChanged;
+  'restaurant.added': RestaurantAdded;
+  'restaurant.counters': RestaurantCounters;
+  'restaurant.edited': RestaurantEdited;
   'user.counters': UserCounters;
   'user.deleted': UserDeleted;
 }
 
 /** The types of events of each topic. */
 export interface Topics {
+  [topic: `dish:${string}`]: 'dish.counters' | 'dish.edited' | 'dish.removed';
   home: 'post.published';
   notifications: 'notification.removed' | 'notification.upserted' | 'notifications.read';
   [topic: `post:${string}`]: 'comment.created' | 'comment.deleted' | 'comment.edited' | 'post.counters' | 'post.deleted' | 'post.edited';
+  [topic: `restaurant:${string}`]: 'dish.added' | 'dish.edited' | 'dish.removed' | 'restaurant.added' | 'restaurant.counters' | 'restaurant.edited';
   [topic: `user:${string}`]: 'post.published' | 'profile.changed' | 'user.counters' | 'user.deleted';
 }
 
