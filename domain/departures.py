@@ -13,6 +13,7 @@ from domain.graph.actions import end_all
 from domain.idempotency.actions import forget_all_answers
 from domain.ids import UserID
 from domain.posts.actions import delete_all_posts
+from domain.rankings.actions import unrank_all
 from domain.reactions.actions import unlike_all
 from domain.sessions.actions import NotYourAccount, end_all_sessions
 
@@ -22,6 +23,7 @@ ENDS = (
     delete_all_posts,
     delete_all_comments,
     unlike_all,
+    unrank_all,
     end_all,
     end_all_sessions,
     forget_all_answers,

@@ -22,6 +22,7 @@ from domain.mentions.events import MentionsChanged
 from domain.notifications.events import NotificationRemoved, NotificationsRead, NotificationUpserted
 from domain.places.events import RestaurantAdded, RestaurantEdited
 from domain.posts.events import PostDeleted, PostEdited, PostPublished, PostVisibilityChanged
+from domain.rankings.events import RankingChanged
 from domain.reactions.events import PostLiked, PostUnliked
 
 AnyEvent = (
@@ -56,6 +57,7 @@ AnyEvent = (
     | DishAdded
     | DishEdited
     | DishRemoved
+    | RankingChanged
     | PostCounters
     | UserCounters
     | RestaurantCounters

@@ -18,6 +18,7 @@ APP_CONFIG = AppConfig(
             "domain.reactions.tables",
             "domain.places.tables",
             "domain.dishes.tables",
+            "domain.rankings.tables",
             "domain.counters.tables",
             "domain.notifications.tables",
         ]

@@ -82,6 +82,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
         float, Meta(description="From which likeness of two names on, 0 to 1 (pg_trgm's similarity).", ge=0, le=1)
     ] = 0.5
 
+    rankings_photo_required: Annotated[bool, Meta(description="Whether a ranking of a dish needs a photo.")] = False
+
     notification_batch_s: Annotated[
         float, Meta(description="A batch of notifications takes acts so long after its making, seconds.", gt=0)
     ] = 86_400.0

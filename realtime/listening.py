@@ -27,7 +27,7 @@ GIVE_UP_S = 5.0
 BAD_TOPIC = Outcome(outcome="error", code="bad_topic")
 NOT_FOUND = Outcome(outcome="error", code="not_found")
 TROUBLE = eventlog.UNREADABLE
-SPOKE = "somebody who commented here is hidden now, or shown again"
+SPOKE = "somebody who said something here is hidden now, or shown again"
 UNCLEAR = "access was unclear for too long"
 
 

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections import defaultdict
-from collections.abc import Collection, Mapping, Set
+from collections.abc import Awaitable, Callable, Collection, Mapping, Set
 from typing import Literal, NamedTuple
 from uuid import UUID
 
@@ -11,15 +11,20 @@ from domain.accounts.rules import Viewer
 from domain.comments.queries import spoken_on
 from domain.ids import UserID
 from domain.posts.queries import visible_posts
+from domain.rankings.queries import ranked_on
 from realtime.access import HOME, channel
 from realtime.home import Audiences, author_of
 from realtime.news import News, milliseconds
 from realtime.replay import Ring
 
-WITHHOLDING = "post:"  # topics on which acts of people who are blocked are withheld, and what is below them
+Spoken = Callable[[Collection[UserID], Collection[UUID]], Awaitable[set[tuple[UserID, UUID]]]]
+
+# Topics on which acts of people who are blocked are withheld, and what is below them; and who said something there.
+SPOKEN: dict[str, Spoken] = {"post": spoken_on, "dish": ranked_on, "restaurant": ranked_on}
+WITHHOLDING = tuple(f"{kind}:" for kind in SPOKEN)
 HOME_NEWS = "author:*"  # where the ring keeps the news of all authors
 PUBLISHED = "post.published"
-DELETED = "comment.deleted"
+TAKES_BACK = {"comment.deleted", "ranking.changed"}  # what may leave nothing that the database knows
 CATCH_UP_S = 2.0  # a batch is cut at least every `settings.watermark_s`
 HOLDS_POST = topics.holds("post:")
 
@@ -28,7 +33,7 @@ class Question(NamedTuple):
     """Something that the ring does not know.
 
     Does the viewer follow this author (follows)? May they still see this post, of which something changed at `since`
-    (sees)? Did this person, who was hidden or shown at `since`, comment on this post (spoke)?
+    (sees)? Did this person, who was hidden or shown at `since`, say something on this topic (spoke)?
     """
 
     what: Literal["follows", "sees", "spoke"]
@@ -72,12 +77,16 @@ class Missed:
         if posts := {UUID(each.one) for each in by["sees"]}:
             seen = await visible_posts(self._viewer, posts)
             self._answers |= {each: UUID(each.one) in seen for each in by["sees"]}
-        if people := {UserID(UUID(each.one)) for each in by["spoke"]}:
-            spoken = await spoken_on(people, {UUID(each.other) for each in by["spoke"]})
-            answers = {each: (UUID(each.one), UUID(each.other)) in spoken for each in by["spoke"]}
-            if not all(answers.values()):
-                await self._catch_up()
-            self._answers |= answers
+        answers: dict[Question, bool] = {}
+        for kind, who_spoke in SPOKEN.items():
+            asked = {each: _pair(each) for each in by["spoke"] if each.other.startswith(f"{kind}:")}
+            if asked:
+                people, things = zip(*asked.values(), strict=True)
+                spoken = await who_spoke(set(people), set(things))
+                answers |= {each: pair in spoken for each, pair in asked.items()}
+        if not all(answers.values()):
+            await self._catch_up()
+        self._answers |= answers
 
     async def _catch_up(self) -> None:
         """Wait until the ring knows all that the database knew: who has not spoken may have deleted what they said, and
@@ -104,7 +113,7 @@ class Missed:
         """Whether a copy may hold what somebody said who was hidden or shown since then."""
         voices = self._voices(topic, cursor) if topic.startswith(WITHHOLDING) else set[Question]()
         people = {each.one for each in voices}
-        ended = (news for news, _ in self._ring.since(topic, cursor) or () if news.type == DELETED)
+        ended = (news for news, _ in self._ring.since(topic, cursor) or () if news.type in TAKES_BACK)
         return any(self._answers.get(each) for each in voices) or any(news.is_withheld(people) for news in ended)
 
     def _key(self, topic: str) -> str:
@@ -117,9 +126,8 @@ class Missed:
 
     def _voices(self, topic: str, cursor: str) -> set[Question]:
         changed = self._ring.since(f"apart:{self._viewer.id}", cursor) or ()
-        post = topic.removeprefix(WITHHOLDING)
         return {
-            Question("spoke", person, post, news.id)
+            Question("spoke", person, topic, news.id)
             for news, _ in changed
             for person, _ in news.turned(str(self._viewer.id))
         }
@@ -135,3 +143,8 @@ class Missed:
         post = posts[0].removeprefix(HOLDS_POST)
         since = max(last(f"access:{author_of(news)}:*"), last(f"again:post:{post}"))
         return Question("sees", post, "", since) if since > news.id else None
+
+
+def _pair(spoke: Question) -> tuple[UserID, UUID]:
+    """The person and the thing."""
+    return UserID(UUID(spoke.one)), UUID(spoke.other.partition(":")[2])

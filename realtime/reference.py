@@ -20,8 +20,8 @@ LISTENERS = {
     "home": "the user; what is posted by those they follow and have not muted",
     "user:{id}": "who may see the profile; of posts only public ones are told",
     "post:{id}": "who may see the post; not what is said by people with a block between them, or below that",
-    "restaurant:{id}": "anybody who has signed in",
-    "dish:{id}": "anybody who has signed in",
+    "restaurant:{id}": "anybody who has signed in; not what is ranked by people with a block between them",
+    "dish:{id}": "anybody who has signed in; not what is ranked by people with a block between them",
 }
 
 POSITIONS = [

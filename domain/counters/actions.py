@@ -9,11 +9,12 @@ import msgspec
 from domain import db, topics
 from domain.accounts.events import UserDeleted
 from domain.comments.events import CommentCreated, CommentDeleted
-from domain.counters.events import PostCounters, RestaurantCounters, UserCounters
+from domain.counters.events import DishCounters, PostCounters, RestaurantCounters, UserCounters
 from domain.dishes.events import DishAdded, DishRemoved
 from domain.eventlog import Event, Logged, emit_all, of
 from domain.graph.events import FollowAccepted, FollowerRemoved, UserFollowed, UserUnfollowed
 from domain.posts.events import PostDeleted, PostPublished
+from domain.rankings.events import RankingChanged
 from domain.reactions.events import PostLiked, PostUnliked
 
 FOLDED: tuple[type[Event], ...] = (
@@ -30,6 +31,7 @@ FOLDED: tuple[type[Event], ...] = (
     UserDeleted,
     DishAdded,
     DishRemoved,
+    RankingChanged,
 )
 
 # Of what is gone by now nothing is counted: its deletion follows, or was folded before.
@@ -59,6 +61,14 @@ INSERT INTO restaurant_counts AS c (restaurant_id, dishes)
 SELECT delta.* FROM unnest($1::uuid[], $2::int[]) AS delta (restaurant_id, dishes) ORDER BY restaurant_id
 ON CONFLICT (restaurant_id) DO UPDATE SET dishes = c.dishes + excluded.dishes
 RETURNING restaurant_id, dishes, reviews
+"""
+
+ADD_TO_DISHES = """
+INSERT INTO dish_counts AS c (dish_id, rankings)
+SELECT delta.* FROM unnest($1::uuid[], $2::int[]) AS delta (dish_id, rankings) JOIN dishes d ON d.id = dish_id
+ORDER BY dish_id
+ON CONFLICT (dish_id) DO UPDATE SET rankings = c.rankings + excluded.rankings
+RETURNING dish_id, rankings, reviews
 """
 
 FORGET_DISHES = "DELETE FROM dish_counts WHERE dish_id = ANY($1::uuid[])"
@@ -95,14 +105,20 @@ async def fold(events: Sequence[Logged]) -> None:
 
 
 async def _places(events: Sequence[Logged]) -> list[tuple[Event, str]]:
-    """Count dishes; the news of it."""
+    """Count dishes and their rankings; the news of it."""
     removed = of(events, DishRemoved)
+    rankings: Counter[UUID] = Counter()
+    for each in of(events, RankingChanged):
+        rankings[each.dish_id] += (each.before is None) - (each.ranking is None)
     dishes: Counter[UUID] = Counter(added.dish.restaurant.id for added in of(events, DishAdded))
     dishes.subtract(each.restaurant_id for each in removed)
     news: list[tuple[Event, str]] = []
     if dishes:
         rows = await db.fetch(ADD_TO_RESTAURANTS, list(dishes), list(dishes.values()))
         news += [(_restaurant_counters(row), topics.restaurant(row["restaurant_id"])) for row in rows]
+    if rankings:
+        rows = await db.fetch(ADD_TO_DISHES, list(rankings), list(rankings.values()))
+        news += [(_dish_counters(row), topics.dish(row["dish_id"])) for row in rows]
     if removed:
         await db.execute(FORGET_DISHES, [each.id for each in removed])
     return news
@@ -147,3 +163,7 @@ def _user_counters(row: db.Row) -> UserCounters:
 
 def _restaurant_counters(row: db.Row) -> RestaurantCounters:
     return RestaurantCounters(dishes=row["dishes"], reviews=row["reviews"])
+
+
+def _dish_counters(row: db.Row) -> DishCounters:
+    return DishCounters(rankings=row["rankings"], reviews=row["reviews"])

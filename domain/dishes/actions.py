@@ -94,6 +94,11 @@ UPDATE dishes SET name = $4, description = $5, price = $6::text::numeric, curren
 WHERE id = $2 AND restaurant_id = $3
 """
 
+# Whatever people have said of it, also what they have taken back.
+IS_KEPT = """
+SELECT EXISTS (SELECT FROM dish_rankings WHERE dish_id = $1) OR EXISTS (SELECT FROM ranking_history WHERE dish_id = $1)
+"""
+
 DELETE_DISH = "DELETE FROM dishes WHERE id = $1"
 
 
@@ -138,6 +143,9 @@ async def remove_dish(viewer: Viewer, dish_id: DishID) -> None:
     """Delete it; one that somebody ranked is only no longer available. Raises DishNotFound, NotYourDish."""
     async with transaction():
         dish = await _held(viewer, dish_id)
+        if await db.fetchval(IS_KEPT, dish_id):
+            await _change(viewer, dish, {"is_available": False})
+            return
         await db.execute(DELETE_DISH, dish_id)
         topic = topics.dish(dish_id)
         told = DishRemoved(id=dish_id, restaurant_id=dish.restaurant.id)

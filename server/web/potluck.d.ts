@@ -263,6 +263,53 @@ export interface ProfileChanged {
   privacy_level: 'followers' | 'private' | 'public';
 }
 
+/** Somebody ranked a dish, or no longer does: `ranking` is null then, and `before` when it is new to them. `moved` are the others whose ranks changed by it. Told to clients when the account is public. `city` is a slug. */
+export interface RankingChanged {
+  user: UserRef;
+  dish_id: string;
+  restaurant_id: string;
+  dish_type: string;
+  city: string | null;
+  ranking: Ranking | null;
+  before: Placing | null;
+  moved: Moved[];
+}
+
+/** What somebody thinks of a dish: a rank or a taste; neither when it fell out of the ranks. */
+export interface Ranking {
+  id: string;
+  user: UserRef;
+  dish_id: string;
+  dish: DishRef;
+  restaurant_id: string;
+  dish_type: string;
+  rank: number | null;
+  taste: 'acceptable' | 'dissatisfied' | 'second_chance' | null;
+  notes: string;
+  photo_url: string | null;
+  created_at: string;
+  updated_at: string;
+}
+
+/** A dish, as far as rankings name it. */
+export interface DishRef {
+  id: string;
+  name: string;
+}
+
+/** What somebody thinks of a dish: a rank or a taste; neither when it fell out of the ranks. */
+export interface Placing {
+  rank: number | null;
+  taste: 'acceptable' | 'dissatisfied' | 'second_chance' | null;
+}
+
+/** Another dish whose rank changed; `to` is null when it fell out. */
+export interface Moved {
+  dish_id: string;
+  from: number;
+  to: number | null;
+}
+
 /** Somebody added it. */
 export interface RestaurantAdded {
   restaurant: Restaurant;
@@ -368,6 +415,7 @@ export interface Events {
   'post.edited': PostEdited;
   'post.published': PostPublished;
   'profile.changed': ProfileChanged;
+  'ranking.changed': RankingChanged;
   'restaurant.added': RestaurantAdded;
   'restaurant.counters': RestaurantCounters;
   'restaurant.edited': RestaurantEdited;
@@ -377,11 +425,11 @@ export interface Events {
 
 /** The types of events of each topic. */
 export interface Topics {
-  [topic: `dish:${string}`]: 'dish.counters' | 'dish.edited' | 'dish.removed';
+  [topic: `dish:${string}`]: 'dish.counters' | 'dish.edited' | 'dish.removed' | 'ranking.changed';
   home: 'post.published';
   notifications: 'notification.removed' | 'notification.upserted' | 'notifications.read';
   [topic: `post:${string}`]: 'comment.created' | 'comment.deleted' | 'comment.edited' | 'post.counters' | 'post.deleted' | 'post.edited';
-  [topic: `restaurant:${string}`]: 'dish.added' | 'dish.edited' | 'dish.removed' | 'restaurant.added' | 'restaurant.counters' | 'restaurant.edited';
+  [topic: `restaurant:${string}`]: 'dish.added' | 'dish.edited' | 'dish.removed' | 'ranking.changed' | 'restaurant.added' | 'restaurant.counters' | 'restaurant.edited';
   [topic: `user:${string}`]: 'post.published' | 'profile.changed' | 'user.counters' | 'user.deleted';
 }
 
