@@ -52,10 +52,10 @@ async def make_comment(post: Post, viewer: Viewer | None = None, parent: Comment
     return await comment_on(viewer or await make_user(), Target("post", post.id), new)
 
 
-async def make_restaurant(viewer: Viewer | None = None, **given: Any) -> Restaurant:
+async def make_restaurant(viewer: Viewer | None = None, *, force: bool = True, **given: Any) -> Restaurant:
     """A restaurant of a name of its own, added by somebody new when nobody is named."""
     new: dict[str, Any] = {"name": f"Restaurant {next(_numbers)}"}
-    return await add_restaurant(viewer or await make_user(), NewRestaurant(**new | given), force=True)
+    return await add_restaurant(viewer or await make_user(), NewRestaurant(**new | given), force=force)
 
 
 async def make_dish(viewer: Viewer | None = None, restaurant: Restaurant | None = None, **given: Any) -> Dish:

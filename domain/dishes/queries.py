@@ -14,8 +14,7 @@ from domain.clock import stamp
 from domain.errors import NotFound
 from domain.ids import DishID, RestaurantID, UserID
 from domain.places.queries import Edit, RestaurantRef, edit_of, read_restaurant
-from domain.places.rules import FINDABLE
-from domain.text import slug
+from domain.places.rules import FINDABLE, wanted_slug
 
 
 class DishTotals(msgspec.Struct, frozen=True):
@@ -140,9 +139,9 @@ def _where(asked: tuple[str, ...]) -> str:
 
 
 async def search_dishes(viewer: Viewer, wanted: Wanted, page: int, limit: int) -> tuple[list[Dish], int]:
-    """A page of those that are wanted, from 1 on, and how many there are; both end at FINDABLE."""
+    """A page of those that are wanted, from 1 on, and how many there are; both end at FINDABLE. Raises Invalid."""
     asked = tuple(name for name, value in wanted._asdict().items() if value is not None)
-    args = (viewer.id, *(None if value is None else slug(value) for value in wanted))
+    args = (viewer.id, *(wanted_slug(value, name) for name, value in wanted._asdict().items()))
     total = await db.fetchval(count_dishes(asked), *args, FINDABLE)
     offset = limit * (page - 1)
     if offset >= total:

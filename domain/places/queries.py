@@ -13,8 +13,8 @@ from domain.accounts.rules import Viewer
 from domain.clock import stamp
 from domain.errors import NotFound
 from domain.ids import RestaurantID, UserID
-from domain.places.rules import FINDABLE, Hours, Near, country_key
-from domain.text import folded, slug
+from domain.places.rules import FINDABLE, Hours, Near, country_key, wanted_slug
+from domain.text import folded
 
 
 class RestaurantTotals(msgspec.Struct, frozen=True):
@@ -173,7 +173,7 @@ def _where(asked: tuple[str, ...]) -> str:
 
 
 async def search_restaurants(viewer: Viewer, wanted: Wanted, page: int, limit: int) -> tuple[list[Restaurant], int]:
-    """A page of those that are wanted, from 1 on, and how many there are; both end at FINDABLE."""
+    """A page of those that are wanted, from 1 on, and how many there are; both end at FINDABLE. Raises Invalid."""
     asked = tuple(name for name, value in wanted._asdict().items() if value is not None)
     args = (viewer.id, *_arguments(wanted))
     total = await db.fetchval(count_restaurants(asked), *args, FINDABLE)
@@ -189,9 +189,10 @@ def _arguments(wanted: Wanted) -> tuple[object, ...]:
     return (
         None if wanted.q is None else folded(wanted.q),
         *((None, None, None) if near is None else (near.latitude, near.longitude, near.chord)),
-        *(None if each is None else slug(each) for each in (wanted.city, wanted.state)),
-        None if wanted.country is None else country_key(wanted.country),
-        None if wanted.cuisine is None else slug(wanted.cuisine),
+        wanted_slug(wanted.city, "city"),
+        wanted_slug(wanted.state, "state"),
+        wanted_slug(wanted.country, "country") and country_key(wanted.country),
+        wanted_slug(wanted.cuisine, "cuisine"),
         wanted.price,
     )
 

@@ -33,6 +33,8 @@ FINDABLE: Final = 10_000
 EARTH_M: Final = 6_371_008.8
 """The mean radius, as in the database's `globe`."""
 
+WORDLESS: Final = "This has no letter and no digit."
+
 MODERATORS: Final = frozenset({"moderator", "admin"})
 
 
@@ -124,8 +126,16 @@ def slugs(texts: Iterable[str], field: str) -> list[str]:
     """Each once, as slugs, in their order. Raises Invalid, naming the place, for one without a letter or digit."""
     found = [slug(text) for text in texts]
     if wrong := [f"{field}[{i}]" for i, each in enumerate(found) if not each]:
-        raise Invalid(dict.fromkeys(wrong, "This has no letter and no digit."))
+        raise Invalid(dict.fromkeys(wrong, WORDLESS))
     return list(dict.fromkeys(found))
+
+
+def wanted_slug(text: str | None, field: str) -> str | None:
+    """What is looked for, as a slug. Raises Invalid when there is no letter and no digit in it."""
+    found = None if text is None else slug(text)
+    if found == "":
+        raise Invalid({field: WORDLESS})
+    return found
 
 
 def country_key(country: str | None) -> str:

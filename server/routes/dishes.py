@@ -15,7 +15,7 @@ from domain.ids import DishID, RestaurantID
 from domain.places.queries import Edit
 from server.paging import Cursor, Limit, Numbered, Page, PageNumber, numbered, page, position_in
 
-Named = Annotated[str | None, QueryParameter(min_length=1, max_length=100, description="A name or a slug.")]
+Named = Annotated[str | None, QueryParameter(max_length=100, description="A name or a slug.")]
 
 
 @post("/api/v1/restaurants/{restaurant_id:uuid}/dishes")

@@ -18,8 +18,8 @@ from server.paging import Cursor, Limit, Numbered, Page, PageNumber, numbered, p
 Searched = Annotated[
     str | None, QueryParameter(min_length=2, max_length=100, description="Words of the name; small slips are forgiven.")
 ]
-Region = Annotated[str | None, QueryParameter(min_length=1, max_length=100, description="A name, in whatever case.")]
-State = Annotated[str | None, QueryParameter(name="state", min_length=1, max_length=100)]  # `state` is Litestar's own
+Named = Annotated[str | None, QueryParameter(max_length=100, description="A name, in whatever case.")]
+State = Annotated[str | None, QueryParameter(name="state")]  # `state` is Litestar's own
 PriceRange = Annotated[int | None, QueryParameter(ge=1, le=4)]
 Near = Annotated[
     str | None, QueryParameter(max_length=100, description="`latitude,longitude,kilometres`; the nearest come first.")
@@ -41,10 +41,10 @@ async def search_restaurants(
     viewer: NamedDependency[Viewer],
     q: FromQuery[Searched] = None,
     near: FromQuery[Near] = None,
-    city: FromQuery[Region] = None,
+    city: FromQuery[Named] = None,
     of_state: FromQuery[State] = None,
-    country: FromQuery[Region] = None,
-    cuisine: FromQuery[Region] = None,
+    country: FromQuery[Named] = None,
+    cuisine: FromQuery[Named] = None,
     price: FromQuery[PriceRange] = None,
     page: FromQuery[PageNumber] = 1,
     limit: FromQuery[Limit] = 20,

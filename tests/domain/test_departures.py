@@ -25,6 +25,8 @@ from domain.comments.actions import (
 from domain.comments.events import CommentDeleted
 from domain.comments.queries import Comment
 from domain.departures import leave
+from domain.dishes.actions import DishChanges, NewDish, add_dish, edit_dish, remove_dish
+from domain.dishes.queries import Dish
 from domain.errors import DomainError, NotFound
 from domain.eventlog import Event, listen
 from domain.graph import actions as graph
@@ -39,9 +41,11 @@ from domain.idempotency.actions import answer_once
 from domain.idempotency.queries import Answer
 from domain.ids import UserID, new_id
 from domain.notifications.queries import read_notifications, read_unread
+from domain.places.actions import RestaurantChanges, edit_restaurant
 from domain.posts.actions import NewPost, PostChanges, delete_post, edit_post, publish_post
 from domain.posts.events import PostDeleted
 from domain.posts.queries import Post
+from domain.rankings.actions import NewRanking, rank_dish, unrank_dish
 from domain.reactions.actions import like_post, unlike_post
 from domain.reactions.events import PostUnliked
 from domain.sessions.actions import (
@@ -58,7 +62,7 @@ from domain.sessions.actions import (
 )
 from domain.targets import Target
 from tests.conftest import Statements
-from tests.factories import PASSWORD, make_comment, make_post, make_user, settle
+from tests.factories import PASSWORD, make_comment, make_dish, make_post, make_restaurant, make_user, settle
 
 LOG = "SELECT type, topics, data::text AS data, actor FROM events WHERE seq > $1 ORDER BY seq"
 E = TypeVar("E", bound=Event)
@@ -244,6 +248,10 @@ async def do_everything(ana: Viewer, ben: Viewer) -> None:
         await graph.mute_user(one, other.id)
         await graph.block_user(one, (await make_user()).id)
         await graph.block_user(await make_user(), one.id)
+        dish = await make_dish(other)
+        await edit_dish(one, (await make_dish(one, None)).id, DishChanges(name="x"))
+        await edit_restaurant(one, (await make_restaurant(one)).id, RestaurantChanges(name="x"))
+        await rank_dish(one, dish.id, NewRanking(rank=1, notes="x"))
         await answer_once(one, "key", b"/", b"", answered)
 
 
@@ -340,9 +348,17 @@ FOLDED_POSTS = "SELECT post_id, likes, comments FROM post_counts WHERE likes <> 
 FOLDED_USERS = """
 SELECT user_id, followers, following, posts FROM user_counts WHERE followers <> 0 OR following <> 0 OR posts <> 0
 """
+PLACE_COUNTS = """
+SELECT restaurant_id, count(*) FROM dishes GROUP BY 1 UNION ALL SELECT dish_id, count(*) FROM dish_rankings GROUP BY 1
+"""
+FOLDED_PLACES = """
+SELECT restaurant_id, dishes FROM restaurant_counts WHERE dishes <> 0
+UNION ALL SELECT dish_id, rankings FROM dish_counts WHERE rankings <> 0
+"""
 LEFT_OVER = """
 SELECT (SELECT count(*) FROM post_counts WHERE post_id NOT IN (SELECT id FROM posts))
     + (SELECT count(*) FROM user_counts WHERE user_id NOT IN (SELECT id FROM users))
+    + (SELECT count(*) FROM dish_counts WHERE dish_id NOT IN (SELECT id FROM dishes))
 """
 
 
@@ -354,6 +370,7 @@ async def check_counts() -> None:
     """The folded counts are what there is, and nothing is counted that is not there."""
     assert await rows(FOLDED_POSTS) == await rows(POST_COUNTS)
     assert await rows(FOLDED_USERS) == await rows(USER_COUNTS)
+    assert await rows(FOLDED_PLACES) == await rows(PLACE_COUNTS)
     assert await db.fetchval(LEFT_OVER) == 0
 
 
@@ -416,19 +433,24 @@ async def do_and_wait(ana: Viewer, work: Coroutine[Any, Any, Any]) -> asyncio.Ta
 
 
 class Scene(NamedTuple):
-    """Ana, who leaves, and Ben; a post of each, and a comment of hers on his."""
+    """Ana, who leaves, and Ben; a post and a dish of each, and a comment of hers on his post."""
 
     ana: Viewer
     ben: Viewer
     hers: Post
     his: Post
     said: Comment
+    her_dish: Dish
+    his_dish: Dish
 
 
 async def make_scene() -> Scene:
     ana, ben = await make_user(), await make_user(username="benben")
     hers, his = await make_post(ana), await make_post(ben)
-    return Scene(ana, ben, hers, his, await make_comment(his, ana))
+    her_dish, his_dish = await make_dish(ana), await make_dish(ben)
+    for dish in (her_dish, his_dish):
+        await rank_dish(ana, dish.id, NewRanking(rank=1, notes="x"))
+    return Scene(ana, ben, hers, his, await make_comment(his, ana), her_dish, his_dish)
 
 
 def say(viewer: Viewer, post: Post, above: Comment | None = None) -> Coroutine[Any, Any, Comment]:
@@ -454,6 +476,13 @@ ACTS: dict[str, Callable[[Scene], Coroutine[Any, Any, Any]]] = {
     "is replied to": lambda on: say(on.ben, on.his, on.said),
     "changes the profile": lambda on: change_profile(on.ana, on.ana.id, ProfileChanges(bio="x")),
     "edits": lambda on: edit_post(on.ana, on.hers.id, PostChanges(content="x")),
+    "adds a restaurant": lambda on: make_restaurant(on.ana),
+    "adds a dish": lambda on: add_dish(on.ana, on.his_dish.restaurant.id, NewDish(name="x", dish_type="soup")),
+    "edits a restaurant": lambda on: edit_restaurant(on.ana, on.her_dish.restaurant.id, RestaurantChanges(name="x")),
+    "edits a dish": lambda on: edit_dish(on.ana, on.her_dish.id, DishChanges(name="x")),
+    "removes a dish": lambda on: remove_dish(on.ana, on.her_dish.id),
+    "ranks": lambda on: rank_dish(on.ana, on.his_dish.id, NewRanking(taste="acceptable", notes="x")),
+    "takes a ranking back": lambda on: unrank_dish(on.ana, on.his_dish.id),
     "edits a comment": lambda on: edit_comment(on.ana, on.said.id, CommentChanges(content="x")),
 }
 
@@ -618,8 +647,10 @@ async def test_a_departure_waits_for_a_token_that_is_made_and_ends_its_session(o
 class Crowd:
     """People who do whatever they can to each other, some of whom leave."""
 
-    def __init__(self, people: Sequence[Viewer], posts: list[Post], said: list[Comment], seed: int) -> None:
-        self.people, self.posts, self.said, self.chance = people, posts, said, Random(seed)
+    def __init__(
+        self, people: Sequence[Viewer], posts: list[Post], said: list[Comment], dishes: list[Dish], seed: int
+    ) -> None:
+        self.people, self.posts, self.said, self.dishes, self.chance = people, posts, said, dishes, Random(seed)
         self.failed: list[BaseException] = []
 
     async def live(self, me: Viewer, acts: int) -> None:
@@ -635,7 +666,8 @@ class Crowd:
         pick = self.chance.choice
         post, said, other = pick(self.posts), pick(self.said), pick(self.people)
         on = Target("post", post.id)
-        match self.chance.randrange(15):
+        dish = pick(self.dishes)
+        match self.chance.randrange(22):
             case 0 | 1:
                 await like_post(me, post.id)
             case 2:
@@ -657,6 +689,17 @@ class Crowd:
                 self.posts.append(await publish_post(me, NewPost(content="more")))
             case 13:
                 await delete_post(me, post.id)
+            case 14 | 15 | 16:
+                await rank_dish(me, dish.id, NewRanking(rank=self.chance.randint(1, 5), notes="hello"))
+            case 17:
+                await unrank_dish(me, dish.id)
+            case 18:
+                await edit_dish(me, dish.id, DishChanges(name=f"dish {self.chance.random()}"))
+            case 19:
+                await edit_restaurant(me, dish.restaurant.id, RestaurantChanges(price_range=self.chance.randint(1, 4)))
+            case 20:
+                self.dishes.append(await make_dish(me))
+                await remove_dish(me, dish.id)
             case _:
                 await (graph.block_user if self.chance.random() < 0.3 else graph.unblock_user)(me, other.id)
 
@@ -665,7 +708,9 @@ async def make_crowd(seed: int) -> Crowd:
     people = [await make_user() for _ in range(6)]
     posts = [await make_post(each) for each in people for _ in range(2)]
     said = [await make_comment(post, each) for post in posts for each in people]
-    return Crowd(people, posts, said, seed)
+    there = [await make_restaurant(each) for each in people]
+    dishes = [await make_dish(each, where) for each, where in zip(people, there, strict=True) for _ in range(2)]
+    return Crowd(people, posts, said, dishes, seed)
 
 
 @pytest.mark.parametrize("seed", range(4))
@@ -673,7 +718,7 @@ async def test_whatever_happens_at_once_nothing_fails_and_the_counts_end_at_the_
     own_database: None, seed: int
 ) -> None:
     crowd = await make_crowd(seed)
-    leavers, lives = crowd.people[:3], [crowd.live(each, 30) for each in crowd.people for _ in range(2)]
+    leavers, lives = crowd.people[:3], [crowd.live(each, 45) for each in crowd.people for _ in range(2)]
 
     async def leave_later(leaver: Viewer, delay: float) -> None:
         await asyncio.sleep(delay)

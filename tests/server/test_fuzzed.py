@@ -109,8 +109,13 @@ def headers(fuzzer: Any) -> dict[str, str]:
 @pytest.fixture
 def known(server: str, fuzzer: Any, headers: dict[str, str]) -> dict[str, str]:
     """Ids that there are, for parameters of these names."""
-    answer = httpx.post(f"{server}/api/v1/posts", json={"content": "soup"}, headers=headers)
-    return {"post_id": answer.json()["id"], "user_id": fuzzer["user"]["id"]}
+    api = f"{server}/api/v1"
+    post = httpx.post(f"{api}/posts", json={"content": "soup"}, headers=headers).json()
+    there = httpx.post(f"{api}/restaurants?force=true", json={"name": "Here"}, headers=headers).json()
+    new = {"name": "Soup", "dish_type": "soup"}
+    dish = httpx.post(f"{api}/restaurants/{there['id']}/dishes", json=new, headers=headers).json()
+    user_id = fuzzer["user"]["id"]
+    return {"post_id": post["id"], "user_id": user_id, "restaurant_id": there["id"], "dish_id": dish["id"]}
 
 
 @document.parametrize()
