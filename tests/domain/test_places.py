@@ -665,7 +665,9 @@ async def test_dishes_are_counted_and_the_count_is_told(own_database: None) -> N
 
 @pytest.mark.parametrize("field", ["city", "state", "country", "cuisine"])
 async def test_what_has_no_letter_is_not_looked_for(field: str) -> None:
+    wanted: dict[str, Any] = {field: "!"}
+
     with pytest.raises(Invalid) as refused:
-        await search_restaurants(await make_user(), Wanted(**{field: "!"}), 1, 10)
+        await search_restaurants(await make_user(), Wanted(**wanted), 1, 10)
 
     assert list(refused.value.details) == [field]

@@ -98,7 +98,7 @@ class Heard(Listener):
         self.on_event: Callable[[Frame], None] = lambda _: None
 
     def _keep(self, frame: Frame) -> None:
-        if frame["type"].endswith((".counters", ".changed")):
+        if frame["type"].endswith(".counters") or frame["type"] == "profile.changed":
             self.state[frame["type"]] = self.state.get(frame["type"], {}) | frame["data"]
         else:
             self.events.append(frame)

@@ -1,0 +1,174 @@
+"""Eating out, live: facts for everybody, rankings for whom their author is not hidden from."""
+
+import asyncio
+from collections.abc import AsyncGenerator, Generator
+from typing import Any
+
+import pytest
+
+from loadtests.running import Potluck
+from tests.journeys.community import Live, Member, members, two_processes
+
+pytestmark = pytest.mark.xdist_group("dining")
+Both = tuple[Potluck, Potluck]
+
+
+@pytest.fixture(scope="module")
+def both(tmp_path_factory: pytest.TempPathFactory) -> Generator[Both]:
+    with two_processes(tmp_path_factory.mktemp("dining")) as processes:
+        yield processes
+
+
+@pytest.fixture
+async def people(both: Both) -> AsyncGenerator[list[Member]]:
+    """Ada and Carol on the first process, Bob on the second."""
+    async with members(3, *(each.url for each in both)) as found:
+        yield found
+
+
+async def serve(member: Member, number: int) -> tuple[str, list[str]]:
+    """A new restaurant and its pizzas."""
+    there = (await member.do("POST", "/restaurants?force=true", {"name": "Here"}))["id"]
+    new = [{"name": f"Pizza {i}", "dish_type": "pizza"} for i in range(number)]
+    return there, [(await member.do("POST", f"/restaurants/{there}/dishes", each))["id"] for each in new]
+
+
+async def rank(member: Member, dish: str, rank: int = 1, notes: str = "Good") -> Any:
+    return await member.do("PUT", f"/dishes/{dish}/ranking", {"rank": rank, "notes": notes})
+
+
+async def has_heard_all(live: Live, member: Member, there: str) -> None:
+    """Wait until the listener to a restaurant knows what was done until now."""
+    new = {"name": "The last word", "dish_type": "pizza"}
+    added = (await member.do("POST", f"/restaurants/{there}/dishes", new))["id"]
+    heard = live.topics[f"restaurant:{there}"].events
+    await live.until(lambda: any(each["data"].get("dish", {}).get("id") == added for each in heard))
+
+
+def rankings(live: Live, topic: str) -> list[Any]:
+    return [event["data"] for event in live.topics[topic].events if event["type"] == "ranking.changed"]
+
+
+def notes_in(live: Live, topic: str) -> list[str]:
+    return [data["ranking"]["notes"] for data in rankings(live, topic)]
+
+
+async def test_a_ranking_is_heard_on_every_dish_that_moved_and_the_count_follows(people: list[Member]) -> None:
+    ada, bob, _ = people
+    there, dishes = await serve(ada, 3)
+    await rank(ada, dishes[0])
+    topics = [f"dish:{each}" for each in dishes]
+    live = await bob.live(dict.fromkeys([*topics, f"restaurant:{there}"]))
+    await has_heard_all(live, ada, there)
+    before = len(rankings(live, topics[0]))
+
+    made = await rank(ada, dishes[1])
+
+    await live.until(lambda: live.counters(topics[1]) == {"rankings": 1, "reviews": 0})
+    (heard,) = rankings(live, topics[1])
+    assert heard["ranking"] == made["ranking"]
+    assert heard["moved"] == made["moved"] == [{"dish_id": dishes[0], "from": 1, "to": 2}]
+    assert rankings(live, topics[0])[before:] == rankings(live, f"restaurant:{there}")[before:] == [heard]
+    assert rankings(live, topics[2]) == []
+    await live.stop()
+
+
+@pytest.mark.parametrize("blocks_first", [True, False])
+async def test_what_somebody_hidden_ranks_is_withheld_but_not_what_they_say_of_the_dish(
+    people: list[Member], blocks_first: bool
+) -> None:
+    ada, bob, carol = people
+    there, (dish,) = await serve(ada, 1)
+    blocker, blocked = (ada, bob) if blocks_first else (bob, ada)
+    await blocker.do("PUT", f"/users/{blocked.id}/block")
+    live = await bob.live({f"dish:{dish}": None, f"restaurant:{there}": None})
+    await has_heard_all(live, carol, there)
+
+    await rank(ada, dish, notes="not for Bob")
+    await ada.do("PATCH", f"/dishes/{dish}", {"name": "Calzone"})
+    await rank(carol, dish, notes="for everybody")
+
+    for topic in (f"dish:{dish}", f"restaurant:{there}"):
+        await live.until(lambda topic=topic: bool(rankings(live, topic)))
+        assert notes_in(live, topic) == ["for everybody"]
+        assert [each["data"]["name"] for each in live.topics[topic].events if each["type"] == "dish.edited"] == [
+            "Calzone"
+        ]
+        assert live.topics[topic].seen.gaps == 0
+    await live.stop()
+
+
+async def test_a_block_has_whoever_listens_begin_anew_where_the_other_has_ranked_and_nowhere_else(
+    people: list[Member], both: Both
+) -> None:
+    ada, bob, carol = people
+    there, (ranked, other) = await serve(carol, 2)
+    elsewhere, _ = await serve(carol, 0)
+    await rank(ada, ranked)
+    topics = [f"dish:{ranked}", f"dish:{other}", f"restaurant:{there}", f"restaurant:{elsewhere}"]
+    live = await bob.live(dict.fromkeys(topics))
+    away = await bob.live(dict.fromkeys(topics))
+    cursors, ticket = {topic: away.topics[topic].cursor for topic in topics}, away.welcome["ticket"]
+    away.cut()
+
+    await ada.do("PUT", f"/users/{bob.id}/block")
+
+    await live.until(lambda: sum(live.topics[topic].seen.resets for topic in topics) == 2)
+    await asyncio.sleep(0.1)
+    again = await Live.open(both[1].url, bob.token, dict(cursors), ticket=ticket)
+    outcomes = [again.welcome["topics"][topic]["outcome"] for topic in topics]
+    assert [live.topics[topic].seen.resets for topic in topics] == [1, 0, 1, 0]
+    assert outcomes == ["reset", "live", "reset", "live"]
+    await live.stop()
+    await again.stop()
+
+
+async def test_a_dish_that_is_gone_cannot_be_listened_to_any_more(people: list[Member]) -> None:
+    ada, bob, _ = people
+    there, (dish,) = await serve(ada, 1)
+    live = await bob.live({f"dish:{dish}": None, f"restaurant:{there}": None})
+
+    await ada.do("DELETE", f"/dishes/{dish}")
+
+    await live.until(lambda: live.topics[f"dish:{dish}"].removed == "deleted")
+    await live.until(lambda: live.counters(f"restaurant:{there}") == {"dishes": 0, "reviews": 0})
+    assert [each["type"] for each in live.topics[f"restaurant:{there}"].events][-1:] == ["dish.removed"]
+    await live.subscribe({f"dish:{dish}": None})
+    assert live.topics[f"dish:{dish}"].removed == "not_found"
+    await live.stop()
+
+
+async def test_who_comes_back_is_told_what_was_ranked_meanwhile(people: list[Member], both: Both) -> None:
+    ada, bob, carol = people
+    _, (dish,) = await serve(carol, 1)
+    topic = f"dish:{dish}"
+    await bob.do("PUT", f"/users/{carol.id}/block")
+    live = await bob.live({topic: None})
+    cursor = live.topics[topic].cursor
+    live.cut()
+    await rank(ada, dish, notes="one")
+    await rank(carol, dish, notes="not for Bob")
+    await rank(ada, dish, notes="two")
+
+    again = await Live.open(both[0].url, bob.token, {topic: cursor})
+
+    await again.until(lambda: "two" in notes_in(again, topic))
+    assert notes_in(again, topic) == ["one", "two"]
+    assert again.topics[topic].seen.gaps == 0
+    await again.stop()
+
+
+async def test_departing_is_heard_as_taking_every_ranking_back(people: list[Member]) -> None:
+    ada, bob, carol = people
+    _, dishes = await serve(carol, 2)
+    for dish in dishes:
+        await rank(ada, dish)
+    topics = [f"dish:{each}" for each in dishes]
+    live = await bob.live(dict.fromkeys(topics))
+
+    await ada.do("DELETE", f"/users/{ada.id}")
+
+    for topic in topics:
+        await live.until(lambda topic=topic: live.counters(topic) == {"rankings": 0, "reviews": 0})
+        assert [(each["user"]["id"], each["ranking"]) for each in rankings(live, topic)][-1:] == [(ada.id, None)]
+    await live.stop()
