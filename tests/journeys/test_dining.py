@@ -144,6 +144,8 @@ async def test_who_comes_back_is_told_what_was_ranked_meanwhile(people: list[Mem
     topic = f"dish:{dish}"
     await bob.do("PUT", f"/users/{carol.id}/block")
     live = await bob.live({topic: None})
+    await rank(ada, dish, notes="behind the block")
+    await live.until(lambda: notes_in(live, topic) == ["behind the block"])
     cursor = live.topics[topic].cursor
     live.cut()
     await rank(ada, dish, notes="one")
