@@ -68,6 +68,10 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     likes_per_statement: Annotated[int, Meta(description="Likes that one statement adds at most.", ge=1)] = 100
     likes_waiting: Annotated[int, Meta(description="Likes that may wait before 429, per process.", ge=1)] = 10_000
 
+    access_lanes: Annotated[
+        int, Meta(description="Questions about who may listen that are under way at once, per process and kind.", ge=1)
+    ] = 2
+
     mentions_per_text: Annotated[
         int, Meta(description="Different names with an @ in a post or comment that count.", ge=0)
     ] = 20

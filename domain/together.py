@@ -14,7 +14,8 @@ AnswerT = TypeVar("AnswerT")
 
 class Together(Generic[AskT, AnswerT]):
     """Who comes alone is asked for alone, at once. Who comes while `lanes` questions are under way waits for the first
-    of them to end, and then goes together with all others who wait, up to `at_most`.
+    of them to end, and then goes together with all others who wait, up to `at_most`. No more than `longest` may
+    wait, unless it is None.
 
     `ask` answers each in its turn: with the answer, or the exception that its asker shall get.
     """
@@ -25,7 +26,7 @@ class Together(Generic[AskT, AnswerT]):
         *,
         lanes: int,
         at_most: int,
-        longest: int,
+        longest: int | None = None,
     ) -> None:
         self._ask = ask
         self._at_most = at_most
@@ -36,7 +37,7 @@ class Together(Generic[AskT, AnswerT]):
 
     async def of(self, one: AskT) -> AnswerT:
         """The answer. Raises TooMany when `longest` wait already, and what `ask` says."""
-        if len(self._waiting) >= self._longest:
+        if self._longest is not None and len(self._waiting) >= self._longest:
             raise TooMany
         future: asyncio.Future[AnswerT] = asyncio.get_running_loop().create_future()
         self._waiting.append((one, future))

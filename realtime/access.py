@@ -1,17 +1,19 @@
 """May this viewer listen to this topic? One line per topic kind, asking what HTTP asks too."""
 
-import asyncio
 from collections import defaultdict
-from collections.abc import Awaitable, Callable, Collection, Sequence
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from typing import NamedTuple
 from uuid import UUID
 
 from domain import topics
 from domain.accounts.queries import user_access
 from domain.dishes.queries import dish_access
+from domain.graph.queries import hidden_from
 from domain.ids import UserID
 from domain.places.queries import restaurant_access
 from domain.posts.queries import post_access
+from domain.settings import settings
+from domain.together import Together
 
 HOME = "home"
 NOTIFICATIONS = "notifications"
@@ -44,7 +46,7 @@ OWN = {HOME, NOTIFICATIONS}
 # What only servers listen to: no client may.
 INTERNAL = {"session", "access", "author", "gone", "hidden", "shown", "holds", "again", "voice"}
 
-AT_ONCE = 1000  # questions in one query
+AT_ONCE = 1000  # questions in one query, and who ask them
 
 
 def channel(viewer: UserID, topic: str) -> str:
@@ -78,23 +80,27 @@ async def judge(questions: Collection[Question]) -> dict[Question, Verdict | Non
 
 
 class Judge:
-    """Asks for everybody who wants to know in the same turn of the loop: a thousand listeners are one query."""
+    """Asks for everybody who wants to know: who comes while questions are under way goes together with others."""
 
     def __init__(self) -> None:
-        self._questions: set[Question] = set()
-        self._asking: asyncio.Task[dict[Question, Verdict | None]] | None = None
+        lanes = settings.access_lanes
+        self._verdicts = Together(_judge_all, lanes=lanes, at_most=AT_ONCE)
+        self._hidden = Together(_hidden_from_all, lanes=lanes, at_most=AT_ONCE)
 
-    async def verdicts(self, viewer: UserID, names: Collection[str]) -> dict[str, Verdict | None]:
+    async def verdicts(self, viewer: UserID, names: Collection[str]) -> Mapping[str, Verdict | None]:
         """The verdict on each topic, as of now or later; None for what is no topic. Raises what the database raises."""
-        if not names:
-            return {}
-        self._questions.update((viewer, name) for name in names)
-        if self._asking is None:
-            self._asking = asyncio.create_task(self._ask())
-        found = await asyncio.shield(self._asking)
-        return {name: found[viewer, name] for name in names}
+        return await self._verdicts.of((viewer, names)) if names else {}
 
-    async def _ask(self) -> dict[Question, Verdict | None]:
-        await asyncio.sleep(0)  # let all who ask in this turn say so
-        questions, self._questions, self._asking = self._questions, set(), None
-        return await judge(questions)
+    async def hidden_from(self, viewer: UserID) -> set[UserID]:
+        """Whose acts are withheld from a viewer, as of now or later. Raises what the database raises."""
+        return await self._hidden.of(viewer)
+
+
+async def _judge_all(asked: Sequence[tuple[UserID, Collection[str]]]) -> list[Mapping[str, Verdict | None]]:
+    found = await judge({(viewer, name) for viewer, names in asked for name in names})
+    return [{name: found[viewer, name] for name in names} for viewer, names in asked]
+
+
+async def _hidden_from_all(viewers: Sequence[UserID]) -> list[set[UserID]]:
+    found = await hidden_from(set(viewers))
+    return [set(found[viewer]) for viewer in viewers]

@@ -9,7 +9,6 @@ import structlog
 
 from domain import eventlog
 from domain.accounts.rules import Viewer
-from domain.graph.queries import hidden_from
 from domain.settings import settings
 from realtime import protocol, tickets
 from realtime.access import HOME, OWN, Judge, Verdict, channel
@@ -197,7 +196,7 @@ class Listening:
             if topic in asked and not self._changed(topic, owner, known.position)
         }
 
-    async def _judged(self, topics: Collection[str]) -> dict[str, Verdict | None]:
+    async def _judged(self, topics: Collection[str]) -> Mapping[str, Verdict | None]:
         return await self._delivery.judge.verdicts(self.viewer.id, topics)
 
     async def _know_hidden(self) -> None:
@@ -205,7 +204,7 @@ class Listening:
         ring, viewer = self._delivery.ring, str(self.viewer.id)
         while not self._hidden_known:
             since = self._delivery.position
-            hidden = {str(user_id) for user_id in await hidden_from(self.viewer)}
+            hidden = {str(user_id) for user_id in await self._delivery.judge.hidden_from(self.viewer.id)}
             later = ring.since(f"apart:{viewer}", since)
             if later is None or self._hidden_known:  # news was lost; or somebody else has asked
                 continue

@@ -217,10 +217,14 @@ async def followers_among(authors: Collection[UserID], users: Collection[UserID]
 
 
 HIDDEN_FROM = """
-SELECT blocked_id AS id FROM blocks WHERE blocker_id = $1 UNION SELECT blocker_id FROM blocks WHERE blocked_id = $1
+SELECT blocker_id AS viewer, blocked_id AS hidden FROM blocks WHERE blocker_id = ANY($1::uuid[])
+UNION ALL SELECT blocked_id, blocker_id FROM blocks WHERE blocked_id = ANY($1::uuid[])
 """
 
 
-async def hidden_from(viewer: Viewer) -> set[UserID]:
-    """Whom the viewer has blocked, and by whom they are blocked."""
-    return {row["id"] for row in await db.fetch(HIDDEN_FROM, viewer.id)}
+async def hidden_from(viewers: Collection[UserID]) -> dict[UserID, set[UserID]]:
+    """Whom each of these has blocked, and by whom they are blocked."""
+    hidden: dict[UserID, set[UserID]] = {viewer: set() for viewer in viewers}
+    for row in await db.fetch(HIDDEN_FROM, list(hidden)):
+        hidden[row["viewer"]].add(row["hidden"])
+    return hidden

@@ -321,8 +321,8 @@ async def test_a_block_hides_each_from_the_other() -> None:
         await accounts.read_user_named(ana, "ben")
     with pytest.raises(UserNotFound):
         await accounts.read_user(ben, ana.id)
-    assert await queries.hidden_from(ana) == {ben.id}
-    assert await queries.hidden_from(ben) == {ana.id}
+    assert await queries.hidden_from([ana.id]) == {ana.id: {ben.id}}
+    assert await queries.hidden_from([ben.id]) == {ben.id: {ana.id}}
     access = [topics.access(ana.id, ben.id), topics.access(ben.id, ana.id)]
     hidden = [topics.hidden(ana.id, ben.id), topics.hidden(ben.id, ana.id)]
     assert await told() == [("user.blocked", access + hidden)]
@@ -386,7 +386,7 @@ async def test_nobody_takes_back_the_block_of_another() -> None:
     with pytest.raises(UserNotFound):
         await actions.unblock_user(ben, ana.id)
 
-    assert await queries.hidden_from(ana) == {ben.id}
+    assert await queries.hidden_from([ana.id]) == {ana.id: {ben.id}}
 
 
 async def test_a_suspended_account_can_be_unblocked() -> None:
@@ -396,7 +396,7 @@ async def test_a_suspended_account_can_be_unblocked() -> None:
 
     await actions.unblock_user(ana, ben.id)
 
-    assert await queries.hidden_from(ana) == set()
+    assert await queries.hidden_from([ana.id]) == {ana.id: set()}
 
 
 async def test_a_mute_is_nobody_elses_business() -> None:
