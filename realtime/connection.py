@@ -166,6 +166,8 @@ class Connection:
         self._outlet.read_on()
 
     async def _welcome(self, hello: protocol.Hello) -> None:
+        if self.closed:  # it hung up in the turn of the loop in which it said hello
+            return
         viewer = self._verified(hello.token)
         if viewer is None:
             return

@@ -175,7 +175,7 @@ class Socket(asyncio.Protocol):
             self._rest = b""
             return
         try:
-            while self._closing is not None or not client.busy:
+            while not self._deaf and (self._closing is not None or not client.busy):
                 piece = frames.read(data, at, settings.message_bytes - len(self._parts or b""), deflates=self._inflates)
                 if piece is None:
                     break
@@ -236,14 +236,24 @@ class Socket(asyncio.Protocol):
         """What comes from now on makes no sense: say so, and wait until the client has read that, and hangs up."""
         self._deaf = True
         self.close(code, "")
-        if self._transport.can_write_eof():
+        if self._transport.can_write_eof() and not self._transport.is_closing():
             self._transport.write_eof()
 
     def _goodbye(self, payload: bytes) -> None:
         answer = frames.farewell(payload)
         if self._closing is None:
             self._transport.write(answer)
+        self._deaf = True
+        self._cut_off_later()
         self._transport.close()
+
+    def _cut_off_later(self) -> None:
+        """What is closed waits for what was written to be read; not for ever."""
+        if self._closing is None:
+            self._closing = asyncio.get_running_loop().call_later(CLOSE_TIMEOUT_S, self._transport.abort)
+
+    def eof_received(self) -> None:
+        self._cut_off_later()
 
     def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002 - asyncio names it
         if self._closing is not None:
@@ -281,11 +291,11 @@ class Socket(asyncio.Protocol):
 
     def close(self, code: int, reason: str) -> None:
         """See Outlet. A client that does not answer is cut off."""
-        if self._closing is not None or self._transport.is_closing():
+        if self._closing is not None:
             return
-        self._transport.write(frames.close(code, reason))
-        later = asyncio.get_running_loop().call_later
-        self._closing = later(CLOSE_TIMEOUT_S, self._transport.abort)
+        if not self._transport.is_closing():
+            self._transport.write(frames.close(code, reason))
+        self._cut_off_later()
         self._pause(False)
 
 

@@ -13,7 +13,7 @@ from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed
 from websockets.frames import Frame, Opcode
 
-from realtime import frames
+from realtime import frames, websocket
 from realtime.protocol import JSON
 from realtime.websocket import EXTENSION, AsgiOutlet, FrameProtocol, Outlet
 
@@ -274,6 +274,33 @@ async def test_who_pings_without_reading_is_cut_off(running: Running) -> None:
         await keep_pinging(raw)
     raw.writer.close()
     await until(lambda: running.echoes[0].is_lost)
+
+
+@pytest.mark.parametrize("how", ["a goodbye", "an end"])
+async def test_who_leaves_without_reading_is_cut_off(
+    running: Running, monkeypatch: pytest.MonkeyPatch, how: str
+) -> None:
+    monkeypatch.setattr(websocket, "CLOSE_TIMEOUT_S", 0.2)
+    raw = await Raw.dial(running)
+    await until(lambda: bool(running.echoes))
+    echo = running.echoes[0]
+    for _ in range(400):
+        echo.say(b"x" * 60_000)
+    if how == "a goodbye":
+        raw.send(Opcode.CLOSE, struct.pack("!H", 1000))
+    else:
+        raw.writer.write_eof()
+    await until(lambda: echo.is_lost)
+    raw.writer.close()
+
+
+async def test_what_follows_a_goodbye_is_not_heard(running: Running) -> None:
+    raw = await Raw.dial(running)
+    goodbye = Frame(Opcode.CLOSE, struct.pack("!H", 1000)).serialize(mask=True)
+    raw.writer.write(goodbye + Frame(Opcode.TEXT, b"wait").serialize(mask=True))
+    await until(lambda: bool(running.echoes) and running.echoes[0].is_lost)
+    assert not running.echoes[0].busy
+    raw.writer.close()
 
 
 async def test_nothing_of_the_handshake_is_kept(running: Running) -> None:
