@@ -45,11 +45,13 @@ class Logged(msgspec.Struct, frozen=True):
 
 
 class Cut(msgspec.Struct, frozen=True):
-    """A batch: its number (ms since 1970, growing), the one before it, and the snapshot that ends it."""
+    """A batch: its number (ms since 1970, growing), the one before it, and the snapshot that ends it. `types` are those
+    of its events, where who cut it is the one who asks."""
 
     batch: int
     prev: int
     snapshot: str
+    types: frozenset[str] | None = None
 
 
 class Position(msgspec.Struct, frozen=True):
@@ -145,8 +147,15 @@ WITH cut AS (
     SELECT seq, type, topics, data::text AS data, actor, audience, at FROM events
     WHERE xid = ANY($2::xid8[]) AND pg_visible_in_snapshot(xid, pg_current_snapshot()) AND topics <> '{}'
     ORDER BY seq LIMIT $5
+), kinds AS (
+    SELECT array_agg(DISTINCT type) AS types FROM (
+        SELECT type FROM events WHERE xid >= $3::xid8 AND pg_visible_in_snapshot(xid, pg_current_snapshot())
+        UNION ALL
+        SELECT type FROM events WHERE xid = ANY($2::xid8[]) AND pg_visible_in_snapshot(xid, pg_current_snapshot())
+    ) AS cut_here
 )
-SELECT cut.batch, cut.snapshot, told.* FROM cut LEFT JOIN told ON true ORDER BY told.seq
+SELECT cut.batch, cut.snapshot, coalesce(kinds.types, '{}') AS types, told.*
+FROM cut CROSS JOIN kinds LEFT JOIN told ON true ORDER BY told.seq
 """
 
 
@@ -160,7 +169,7 @@ async def cut(previous: Cut, *, even_empty: bool = False, limit: int = 1000) -> 
     rows = await db.fetch(CUT, previous.batch, running, next_xid, even_empty, limit)
     if not rows:
         return None
-    made = Cut(rows[0]["batch"], previous.batch, rows[0]["snapshot"])
+    made = Cut(rows[0]["batch"], previous.batch, rows[0]["snapshot"], frozenset(rows[0]["types"]))
     return made, [_logged(row) for row in rows if row["seq"] is not None]
 
 

@@ -17,6 +17,7 @@ from domain.eventlog import Cut, Logged
 from domain.events import delivery_of
 from domain.settings import settings
 from realtime import metrics
+from realtime.cuts import Cuts
 from realtime.news import entry, stream_id, watermark
 from realtime.streams import STREAM, WAKE, reader, writer
 from realtime.tasks import end_tasks
@@ -56,7 +57,7 @@ class Relay:
 
     def __init__(self) -> None:
         self.news = asyncio.Event()
-        self.advanced = asyncio.Event()  # set after each cut, for the consequences beside it
+        self.cuts = Cuts()  # for the consequences beside it
         self._redis: Any = None
         self._append: Any = None
         self._replace: Any = None
@@ -113,7 +114,7 @@ class Relay:
                 continue
             last, events = made
             cut_at = time.monotonic()
-            self.advanced.set()
+            self.cuts.add(last)
             self._queue(last, events)
             await asyncio.sleep(settings.relay_pace_s)
 

@@ -11,9 +11,10 @@ import structlog
 
 from domain import consequences, db, eventlog
 from domain.consequences import MACHINERY, PAGE, Consequence
-from domain.eventlog import Superseded
+from domain.eventlog import Position, Superseded
 from domain.settings import settings
 from realtime import metrics
+from realtime.cuts import Cuts
 from realtime.relay import Relay
 from realtime.tasks import end_tasks
 from server.garbage import look_less_often
@@ -72,7 +73,7 @@ class Worker:
         connection.add_termination_listener(lambda _: lost.done() or lost.set_result(None))
         relaying = asyncio.create_task(self._relay.run(lead=lead))
         tasks = [relaying, asyncio.create_task(run_schedule())]
-        tasks += [asyncio.create_task(follow(consequence, self._relay.advanced)) for consequence in PAGE]
+        tasks += [asyncio.create_task(follow(consequence, self._relay.cuts)) for consequence in PAGE]
         try:
             await asyncio.wait([lost, *tasks], return_when=asyncio.FIRST_COMPLETED)
         finally:
@@ -83,16 +84,17 @@ class Worker:
         log.warning("worker.yields")
 
 
-async def follow(consequence: Consequence, advanced: asyncio.Event) -> None:
-    """Fold whatever the relay cuts, and no oftener than the consequence says; `advanced` is set after each cut."""
-    follower = Follower(consequence)
+async def follow(consequence: Consequence, cuts: Cuts) -> None:
+    """Fold whatever the relay cuts, and no oftener than the consequence says; `cuts` are those of the relay beside it,
+    and when nothing comes from it for a while the log is looked at."""
+    follower = Follower(consequence, cuts)
     delay = 0.0
+    look = True
     while True:
         began = time.monotonic()
         more = False
-        advanced.clear()
         try:
-            more = await follower.step()
+            more = await follower.step(look=look)
             delay = 0.0
         except Superseded:
             delay = 0.0
@@ -100,44 +102,56 @@ async def follow(consequence: Consequence, advanced: asyncio.Event) -> None:
             delay = min(max(delay * 2, 0.05), 1.0)
             log.warning("fold.interrupted", feature=consequence.feature, error=type(trouble).__name__)
             await asyncio.sleep(delay)
+        look = False
         if more:  # what comes meanwhile is folded with it
             await asyncio.sleep(began + consequence.pace_s - time.monotonic())
             continue
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(LOOK_S):
-                await advanced.wait()
+        look = not await cuts.behind(follower.batch, LOOK_S)
 
 
 class Follower:
     """Reads the log for one derived feature, from its cursor on. `limit` is how many events it folds at once: fewer
     while that takes too long, and more again when it does not."""
 
-    def __init__(self, consequence: Consequence) -> None:
+    def __init__(self, consequence: Consequence, cuts: Cuts) -> None:
         self.limit = settings.fold_limit
         self._consequence = consequence
-        self._types = [kind.type for kind in consequence.of]
+        self._cuts = cuts
+        self._types = frozenset(kind.type for kind in consequence.of)
         self._stored: eventlog.Position | None = None
         self._at: eventlog.Position | None = None
         self._stored_at = time.monotonic()
 
-    async def step(self) -> bool:
+    @property
+    def batch(self) -> int:
+        """The batch that it stands at; 0 when it has to look."""
+        return 0 if self._at is None else self._at.batch
+
+    async def step(self, *, look: bool = True) -> bool:
         """Fold the next events; False when there are none. Events of no concern move the cursor only now and then.
+        Unless told to `look`, the log is read only when there may be something in it.
 
         Raises what the machinery raises; the next step begins again from the stored cursor.
         """
         try:
-            return await self._step()
+            return await self._step(look=look)
         except MACHINERY as trouble:
             self._stored = self._at = None
             if not isinstance(trouble, Superseded):
                 self.limit = max(1, self.limit // 2)
             raise
 
-    async def _step(self) -> bool:
+    async def _step(self, *, look: bool) -> bool:
         consequence = self._consequence
         if self._stored is None or self._at is None:
             self._stored = self._at = await eventlog.position(consequence.feature)
-        events, after = await eventlog.read(self._at, self.limit, self._types)
+        upto = None
+        if not look and self._at.batch == self._at.upto:
+            upto = self._cuts.without(self._types, self._at.batch)
+        if upto is None:
+            events, after = await eventlog.read(self._at, self.limit, self._types)
+        else:
+            events, after = [], Position(upto, upto, 0)
         if after == self._at:
             return False
         self._at = after

@@ -16,6 +16,7 @@ from domain.posts.actions import NewPost, publish_post
 from domain.posts.queries import Post
 from domain.sessions.actions import Device, Registration, register
 from domain.targets import Target
+from realtime.cuts import Cuts
 from server.worker import Follower
 
 PASSWORD = "correct horse battery"
@@ -70,6 +71,6 @@ async def settle() -> None:
     """Have all that is committed cut and folded, and what that emits too, the way the worker does."""
     while await eventlog.cut(await eventlog.latest_cut()):
         for consequence in PAGE:
-            follower = Follower(consequence)
+            follower = Follower(consequence, Cuts())
             while await follower.step():
                 pass

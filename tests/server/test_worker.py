@@ -6,12 +6,13 @@ from collections.abc import Callable, Sequence
 
 import pytest
 
-from domain import eventlog
+from domain import db, eventlog
 from domain.consequences import Consequence
-from domain.eventlog import Logged
+from domain.eventlog import Cut, Logged
 from domain.ids import PostID, UserID, new_id
-from domain.reactions.events import PostLiked
+from domain.reactions.events import PostLiked, PostUnliked
 from domain.settings import settings
+from realtime.cuts import Cuts
 from realtime.tasks import end_tasks
 from server.worker import Follower, follow
 
@@ -21,8 +22,22 @@ pytestmark = pytest.mark.usefixtures("own_database")
 async def emit_likes(number: int) -> list[PostID]:
     posts = [PostID(new_id()) for _ in range(number)]
     await eventlog.emit_all([(PostLiked(post_id=post, user_id=UserID(new_id())), f"post:{post}") for post in posts])
-    await eventlog.cut(await eventlog.latest_cut())
+    await cut()
     return posts
+
+
+async def cut() -> Cut:
+    """The next batch, also when it is empty, as the relay that makes it knows it."""
+    made = await eventlog.cut(await eventlog.latest_cut(), even_empty=True)
+    assert made is not None
+    return made[0]
+
+
+async def likes_cut(number: int) -> Cut:
+    """A batch of likes."""
+    likes = [PostLiked(post_id=PostID(new_id()), user_id=UserID(new_id())) for _ in range(number)]
+    await eventlog.emit_all([(liked, f"post:{liked.post_id}") for liked in likes])
+    return await cut()
 
 
 async def until(so: Callable[[], bool]) -> None:
@@ -53,7 +68,7 @@ async def test_a_batch_that_takes_too_long_is_folded_in_parts_and_then_in_larger
         folded.extend(liked.post_id for liked in eventlog.of(events, PostLiked))
 
     posts = await emit_likes(200)
-    follower = Follower(Consequence("counters", (PostLiked,), handler))
+    follower = Follower(Consequence("counters", (PostLiked,), handler), Cuts())
 
     await steps(follower)
 
@@ -69,14 +84,70 @@ async def test_a_feature_is_folded_no_oftener_than_its_pace_allows(pace_s: float
     async def handler(events: Sequence[Logged]) -> None:
         sizes.append(len(events))
 
-    advanced = asyncio.Event()
+    cuts = Cuts()
     await emit_likes(3)
-    following = asyncio.create_task(follow(Consequence("counters", (PostLiked,), handler, pace_s), advanced))
+    following = asyncio.create_task(follow(Consequence("counters", (PostLiked,), handler, pace_s), cuts))
     await until(lambda: sizes == [3])
     await emit_likes(2)
-    advanced.set()
+    cuts.add(await eventlog.latest_cut())
     with contextlib.suppress(TimeoutError):
         await until(lambda: len(sizes) > 1)
     await end_tasks([following])
 
     assert sizes == [3, 2][:folds]
+
+
+async def test_batches_without_anything_for_a_feature_are_passed_over_without_a_question(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    sizes: list[int] = []
+
+    async def handler(events: Sequence[Logged]) -> None:
+        sizes.append(len(events))
+
+    cuts = Cuts()
+    follower = Follower(Consequence("counters", (PostUnliked,), handler), cuts)
+    await steps(follower)
+    cuts.add(await likes_cut(2))
+    cuts.add(newest := await likes_cut(1))
+
+    with monkeypatch.context() as without_database:
+        without_database.setattr(db.DB, "pool", None)
+        answers = [await follower.step(look=False) for _ in range(2)]
+
+    assert answers == [True, False]
+    assert (follower.batch, sizes) == (newest.batch, [])
+
+
+async def test_what_is_for_a_feature_is_folded_when_the_batches_behind_it_are_not() -> None:
+    sizes: list[int] = []
+
+    async def handler(events: Sequence[Logged]) -> None:
+        sizes.append(len(events))
+
+    cuts = Cuts()
+    follower = Follower(Consequence("counters", (PostLiked,), handler), cuts)
+    await steps(follower)
+    cuts.add(await likes_cut(2))
+    cuts.add(await cut())
+
+    await follower.step(look=False)
+
+    assert sizes == [2]
+
+
+async def test_batches_that_somebody_else_cut_are_read_from_the_log() -> None:
+    sizes: list[int] = []
+
+    async def handler(events: Sequence[Logged]) -> None:
+        sizes.append(len(events))
+
+    cuts = Cuts()
+    follower = Follower(Consequence("counters", (PostLiked,), handler), cuts)
+    await steps(follower)
+    await emit_likes(2)
+    cuts.add(await cut())
+
+    await follower.step(look=False)
+
+    assert sizes == [2]
