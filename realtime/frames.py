@@ -21,6 +21,7 @@ TOO_BIG = 1009
 
 DEFLATED = 0x40
 DEFLATE_BITS = 12  # of the window: 4 KiB, more than most messages
+TAIL = b"\0\0\xff\xff"  # of every compressed message, and not sent
 LARGEST_CONTROL = 125
 SENDABLE = {1000, 1001, 1002, 1003, *range(1007, 1015), *range(3000, 5000)}
 
@@ -53,17 +54,20 @@ def frame(payload: bytes, subprotocol: str, *, deflated: bool = False) -> bytes:
 def deflate(payload: bytes) -> bytes:
     """A message as permessage-deflate has it (RFC 7692, 7.2.1), without what came before it: the same for everyone."""
     with_nothing_before = zlib.compressobj(6, zlib.DEFLATED, -DEFLATE_BITS, 5)
-    return (with_nothing_before.compress(payload) + with_nothing_before.flush(zlib.Z_SYNC_FLUSH))[:-4]
+    return (with_nothing_before.compress(payload) + with_nothing_before.flush(zlib.Z_SYNC_FLUSH))[: -len(TAIL)]
 
 
 def inflate(payload: bytes, room: int) -> bytes:
     """The message again, of at most `room` bytes. Raises Broken."""
+    inflating = zlib.decompressobj(-15)
     try:
-        message = zlib.decompressobj(-15).decompress(payload + b"\0\0\xff\xff", room + 1)
+        message = inflating.decompress(payload + TAIL, room + 1)
     except zlib.error:
         raise Broken(NOT_TEXT) from None
     if len(message) > room:
         raise Broken(TOO_BIG)
+    if inflating.unused_data not in (b"", b"\0" + TAIL):  # behind a last block is one byte (7.2.3.4)
+        raise Broken(NOT_TEXT)
     return message
 
 
@@ -106,6 +110,8 @@ def read(data: bytes, at: int, room: int, *, deflates: bool = False) -> Piece | 
         if there < 2 + width:
             return None
         size, body = int.from_bytes(data[at + 2 : at + 2 + width], "big"), body + width
+        if size < (126 if width == 2 else 65_536):  # has to be written in as few bytes as it can be
+            raise Broken(PROTOCOL_ERROR)
     if size > room and opcode < CLOSE:
         raise Broken(TOO_BIG)
     end = body + size

@@ -1,6 +1,7 @@
 """Frames as bytes: what clients send is read the same however it arrives, and nonsense is refused with its code."""
 
 import struct
+import zlib
 from collections.abc import Sequence
 
 import pytest
@@ -67,6 +68,8 @@ def test_frames_are_found_from_any_position_on_and_the_last_may_be_on_its_way(
         (masked(0x89, b"p" * 126), 1002),
         (struct.pack("!BBQ", 0x81, 0xFF, ROOM + 1), 1009),
         (struct.pack("!BBQ", 0x81, 0xFF, 2**63), 1009),
+        (struct.pack("!BBH", 0x81, 0xFE, 125), 1002),
+        (struct.pack("!BBQ", 0x81, 0xFF, 65_535), 1002),
     ],
 )
 def test_nonsense_has_a_code(sent: bytes, code: int | None) -> None:
@@ -111,6 +114,16 @@ def test_a_compressed_message_is_read_where_that_is_agreed_on() -> None:
     assert piece is not None
     assert piece.is_deflated
     assert frames.inflate(piece.payload, ROOM) == payload
+
+
+def test_a_compressed_message_may_end_with_a_last_block_and_nothing_else_behind_it() -> None:
+    last = zlib.compressobj(wbits=-15)
+    payload = last.compress(b"hi") + last.flush()
+
+    assert frames.inflate(payload + b"\0", ROOM) == b"hi"
+    with pytest.raises(Broken) as broken:
+        frames.inflate(payload + b"more", ROOM)
+    assert broken.value.code == frames.NOT_TEXT
 
 
 @pytest.mark.parametrize(("payload", "code"), [(frames.deflate(b"x" * 10_000_000), 1009), (b"\xff\xff\xff", 1007)])
