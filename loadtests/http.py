@@ -12,7 +12,7 @@ LENGTH = b"content-length: "
 
 
 class Unexpected(Exception):
-    """An answer that is no 200, or a connection that ended."""
+    """An answer that is not of success, or a connection that ended."""
 
 
 class Connection(asyncio.Protocol):
@@ -46,7 +46,7 @@ class Connection(asyncio.Protocol):
         self._received = b""
         waiting, self._waiting = self._waiting, None
         assert waiting is not None
-        if received.startswith(b"HTTP/1.1 200 "):
+        if received.startswith(b"HTTP/1.1 20"):
             waiting.set_result(received[body:])
         else:
             waiting.set_exception(Unexpected(received[:2000].decode()))

@@ -74,6 +74,13 @@ def test_connections_come_and_go() -> None:
     assert found["per_core_s"] > 0
 
 
+def test_a_post_is_heard_by_those_who_follow_after_one_question() -> None:
+    found = run("home", "--users", "20")
+
+    assert (found["followers_connected"], found["lost"], found["wrong"]) == (10, 0, 0)
+    assert found["most_questions"] == 1
+
+
 def test_after_a_storm_everybody_is_back_with_what_they_missed() -> None:
     found = run("storm", "--users", "50", "--for", "0.2")
 
