@@ -18,6 +18,7 @@ from domain.graph.events import (
     UserUnfollowed,
     UserUnmuted,
 )
+from domain.leaderboards.events import LeaderboardChanged
 from domain.mentions.events import MentionsChanged
 from domain.notifications.events import NotificationRemoved, NotificationsRead, NotificationUpserted
 from domain.places.events import RestaurantAdded, RestaurantEdited
@@ -65,6 +66,7 @@ AnyEvent = (
     | NotificationUpserted
     | NotificationRemoved
     | NotificationsRead
+    | LeaderboardChanged
 )
 
 _TYPES: dict[str, type[Event]] = {each.type: each for each in AnyEvent.__args__}

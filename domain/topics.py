@@ -1,8 +1,17 @@
-"""The names of the channels that news is told on: a kind, and for most of them an id."""
+"""The names of the channels that news is told on: a kind, and for most of them an id or a name."""
 
+import re
+from typing import Final
 from uuid import UUID
 
 from domain.ids import DishID, PostID, RestaurantID, SessionID, UserID
+from domain.text import slug
+
+NAMED: Final = {"leaderboard", "trending"}
+"""Kinds whose topics have no id but a name: slugs with colons between them, and a week behind it where it has one."""
+
+NAME_LENGTH: Final = 300
+_SEASON: Final = re.compile(r"@\d{4}-w\d{2}$")
 
 
 def user(user_id: UserID) -> str:
@@ -23,6 +32,11 @@ def restaurant(restaurant_id: RestaurantID) -> str:
 def dish(dish_id: DishID) -> str:
     """What anybody hears about a dish."""
     return f"dish:{dish_id}"
+
+
+def leaderboard(board: str) -> str:
+    """What anybody hears about a leaderboard."""
+    return f"leaderboard:{board}"
 
 
 def notifications(user_id: UserID) -> str:
@@ -75,12 +89,17 @@ def access(owner: UserID, viewer: UserID | None = None) -> str:
     return f"access:{owner}:{viewer or '*'}"
 
 
-def parse(topic: str) -> tuple[str, UUID | None]:
-    """Split a topic into its kind and its id; ValueError when it is not written as we write it.
+def parse(topic: str) -> tuple[str, UUID | str | None]:
+    """Split a topic into its kind and its id or name; ValueError when it is not written as we write it.
     What only servers read, and is not a kind and an id, is left as it is."""
     kind, colon, rest = topic.partition(":")
     if not colon or kind in {"access", "hidden", "shown"}:
         return kind, None
+    if kind in NAMED:
+        words = _SEASON.sub("", rest).split(":")
+        if len(rest) > NAME_LENGTH or not all(each and slug(each) == each for each in words):
+            raise ValueError(topic)
+        return kind, rest
     parsed = UUID(rest)
     if str(parsed) != rest:
         raise ValueError(topic)

@@ -2,7 +2,7 @@
 
 from collections import defaultdict
 from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple, TypeVar
 from uuid import UUID
 
 from domain import topics
@@ -10,6 +10,7 @@ from domain.accounts.queries import user_access
 from domain.dishes.queries import dish_access
 from domain.graph.queries import hidden_from
 from domain.ids import UserID
+from domain.leaderboards.queries import board_access
 from domain.places.queries import restaurant_access
 from domain.posts.queries import post_access
 from domain.settings import settings
@@ -29,15 +30,16 @@ class Verdict(NamedTuple):
 Question = tuple[UserID, str]
 """May this viewer listen to this topic?"""
 
-Pairs = Sequence[tuple[UserID, UUID]]
-Ask = Callable[[Pairs], Awaitable[Collection[tuple[UserID, UUID, UserID | None, str]]]]
+Thing = TypeVar("Thing")  # an id, or a name
+Ask = Callable[[Sequence[tuple[UserID, Thing]]], Awaitable[Collection[tuple[UserID, Thing, UserID | None, str]]]]
 
-# A query per kind: (viewer, id, owner, verdict) of each (viewer, id) that was asked for.
-KINDS: dict[str, Ask] = {
+# A query per kind: (viewer, thing, owner, verdict) of each (viewer, thing) that was asked for.
+KINDS: dict[str, Ask[Any]] = {
     "user": user_access,
     "post": post_access,
     "restaurant": restaurant_access,
     "dish": dish_access,
+    "leaderboard": board_access,
 }
 
 # Topics that are the viewer's own: nothing to ask.
@@ -57,7 +59,7 @@ def channel(viewer: UserID, topic: str) -> str:
 async def judge(questions: Collection[Question]) -> dict[Question, Verdict | None]:
     """The verdict on each; None for what is no topic. Raises what the database raises."""
     verdicts: dict[Question, Verdict | None] = {}
-    asked: dict[str, dict[tuple[UserID, UUID], Question]] = defaultdict(dict)
+    asked: dict[str, dict[tuple[UserID, UUID | str], Question]] = defaultdict(dict)
     for question in questions:
         viewer, name = question
         try:

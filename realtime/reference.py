@@ -22,6 +22,7 @@ LISTENERS = {
     "post:{id}": "who may see the post; not what is said by people with a block between them, or below that",
     "restaurant:{id}": "anybody who has signed in; not what is ranked by people with a block between them",
     "dish:{id}": "anybody who has signed in; not what is ranked by people with a block between them",
+    "leaderboard:{board}": "anybody who has signed in; of its changes at most four a second, merged",
 }
 
 POSITIONS = [

@@ -121,6 +121,26 @@ export interface DishRemoved {
   restaurant_id: string;
 }
 
+/** The window of a board changed from one version to another: `moves` names everything in it whose place, rank, score, name or picture changed at any time between the two, also what is now as it was. To apply it to any version from `from_version` on: take out all that is named, then put in what has a `to`, there, the smallest first. */
+export interface LeaderboardChanged {
+  version: number;
+  from_version: number;
+  size: number;
+  moves: Move[];
+}
+
+/** Where something was in the window before the span and is behind it, 1 to 100; null: outside. `rank` is null then; `rank`, `score`, `name`, `image_url` and `reached_at` are those behind the span. */
+export interface Move {
+  entity_id: string;
+  name: string;
+  from: number | null;
+  to: number | null;
+  rank: number | null;
+  score: number;
+  image_url: string | null;
+  reached_at: string | null;
+}
+
 /** It is not in the list any more: what it told was taken back, a batch took its place, or its owner deleted it. */
 export interface NotificationRemoved {
   id: string;
@@ -407,6 +427,7 @@ export interface Events {
   'dish.counters': DishCounters;
   'dish.edited': DishEdited;
   'dish.removed': DishRemoved;
+  'leaderboard.changed': LeaderboardChanged;
   'notification.removed': NotificationRemoved;
   'notification.upserted': NotificationUpserted;
   'notifications.read': NotificationsRead;
@@ -427,6 +448,7 @@ export interface Events {
 export interface Topics {
   [topic: `dish:${string}`]: 'dish.counters' | 'dish.edited' | 'dish.removed' | 'ranking.changed';
   home: 'post.published';
+  [topic: `leaderboard:${string}`]: 'leaderboard.changed';
   notifications: 'notification.removed' | 'notification.upserted' | 'notifications.read';
   [topic: `post:${string}`]: 'comment.created' | 'comment.deleted' | 'comment.edited' | 'post.counters' | 'post.deleted' | 'post.edited';
   [topic: `restaurant:${string}`]: 'dish.added' | 'dish.edited' | 'dish.removed' | 'ranking.changed' | 'restaurant.added' | 'restaurant.counters' | 'restaurant.edited';

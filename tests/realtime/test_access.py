@@ -2,13 +2,15 @@
 
 import asyncio
 from collections.abc import Sequence
+from uuid import UUID
 
 import pytest
 
 from domain import db
 from domain.db import Row
 from domain.graph.actions import block_user
-from realtime.access import Judge, Verdict
+from domain.ids import UserID
+from realtime.access import Judge, Verdict, judge
 from tests.factories import make_post, make_user
 
 pytestmark = pytest.mark.usefixtures("own_database")
@@ -34,3 +36,28 @@ async def test_many_who_ask_at_once_are_a_query_of_each_kind(monkeypatch: pytest
     assert await verdicts == [{topic: may, "home": Verdict("", "ok"), "nothing": None}] * 20
     assert await hidden == [{ana.id}] + [set()] * 19
     assert len(asked) == 2
+
+
+@pytest.mark.parametrize(
+    "board", ["users:global", "users:fr-paris", "dishes:napoli:pizza", "restaurants:東京:寿司", "users:roma@2026-w47"]
+)
+async def test_a_leaderboard_is_open_to_anybody(board: str) -> None:
+    viewer, topic = UserID(UUID(int=1)), f"leaderboard:{board}"
+
+    assert await judge([(viewer, topic)]) == {(viewer, topic): Verdict("None", "ok")}
+
+
+@pytest.mark.parametrize("board", ["cooks:roma", "users", "dishes:roma", "users:roma:pizza", "dishes:a:b:c"])
+async def test_a_leaderboard_that_nobody_leads_is_not_found(board: str) -> None:
+    viewer, topic = UserID(UUID(int=1)), f"leaderboard:{board}"
+
+    assert await judge([(viewer, topic)]) == {(viewer, topic): Verdict("", "deleted")}
+
+
+@pytest.mark.parametrize(
+    "name", ["", ":", "users:", "users:Roma", "users:s\u00e3o", 'users:"', "users:roma@2026-w4", "users:a b", "a" * 301]
+)
+async def test_what_is_not_written_as_names_are_written_is_no_topic(name: str) -> None:
+    viewer, topic = UserID(UUID(int=1)), f"leaderboard:{name}"
+
+    assert await judge([(viewer, topic)]) == {(viewer, topic): None}

@@ -55,6 +55,7 @@ LISTENS = {
     "post": "post",
     "restaurant": "fact",
     "dish": "fact",
+    "leaderboard": "fact",
     HOME: "own",
     NOTIFICATIONS: "own",
 }
@@ -158,6 +159,7 @@ async def test_a_topic_is_open_to_whom_the_route_is_open(relation: str) -> None:
     viewer, author, post_id, dish = await scene(relation)
     names = {topics.user(author.id): "user", topics.post(post_id): "post", HOME: HOME, NOTIFICATIONS: NOTIFICATIONS}
     names |= {topics.restaurant(dish.restaurant.id): "restaurant", topics.dish(dish.id): "dish"}
+    names[topics.leaderboard("users:global")] = "leaderboard"
     verdicts = await judge([(viewer.id, name) for name in names])
     open_to = {
         kind: (verdict := verdicts[viewer.id, name]) is not None and verdict.code == "ok"

@@ -2,6 +2,7 @@
 
 from datetime import UTC, datetime, timedelta
 from typing import Any
+from uuid import UUID
 
 import msgspec
 
@@ -48,6 +49,6 @@ def told(events: list[Logged]) -> dict[UserID, list[Any]]:
         if event.type in TOLD:
             (topic,) = event.topics
             _, user_id = topics.parse(topic)
-            assert user_id is not None
+            assert isinstance(user_id, UUID)
             heard.setdefault(UserID(user_id), []).append(msgspec.json.decode(event.data, type=TOLD[event.type]))
     return heard
