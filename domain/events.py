@@ -23,6 +23,7 @@ from domain.mentions.events import MentionsChanged
 from domain.notifications.events import NotificationRemoved, NotificationsRead, NotificationUpserted
 from domain.places.events import RestaurantAdded, RestaurantEdited
 from domain.posts.events import PostDeleted, PostEdited, PostPublished, PostVisibilityChanged
+from domain.progression.events import BadgeEarned, LevelChanged, LevelReached, PointsChanged
 from domain.rankings.events import RankingChanged
 from domain.reactions.events import PostLiked, PostUnliked
 
@@ -59,6 +60,10 @@ AnyEvent = (
     | DishEdited
     | DishRemoved
     | RankingChanged
+    | PointsChanged
+    | LevelChanged
+    | BadgeEarned
+    | LevelReached
     | PostCounters
     | UserCounters
     | RestaurantCounters

@@ -19,6 +19,7 @@ APP_CONFIG = AppConfig(
             "domain.places.tables",
             "domain.dishes.tables",
             "domain.rankings.tables",
+            "domain.progression.tables",
             "domain.counters.tables",
             "domain.notifications.tables",
         ]

@@ -97,11 +97,12 @@ async def pool() -> AsyncGenerator[None]:
     await db.close_pool()
 
 
-# Batches and cursors stay as they are: they know what of the log was read. Migrations bring the types of dishes.
+# Batches and cursors stay as they are: they know what of the log was read. Migrations bring the catalogues.
 TABLES = """
 SELECT string_agg(quote_ident(relname), ', ') FROM pg_class
 WHERE relnamespace = 'public'::regnamespace AND relkind IN ('r', 'p') AND NOT relispartition
-    AND relname NOT IN ('migration', 'batches', 'cursors', 'dish_types')
+    AND relname NOT IN ('migration', 'batches', 'cursors', 'dish_types', 'activities', 'badges', 'career_levels',
+        'career_level_badges')
 """
 
 

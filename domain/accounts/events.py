@@ -2,6 +2,7 @@
 
 from typing import ClassVar, Literal
 
+from domain.accounts.queries import BadgeRef, CareerLevelRef
 from domain.accounts.rules import PrivacyLevel
 from domain.eventlog import Delivery, Event
 from domain.ids import SessionID, UserID
@@ -33,6 +34,8 @@ class ProfileChanged(Event, frozen=True, kw_only=True):
     institutions: list[str]
     websites: list[str]
     privacy_level: PrivacyLevel
+    career_level: CareerLevelRef | None
+    featured_badges: list[BadgeRef]
 
 
 class PrivacyChanged(Event, frozen=True, kw_only=True):

@@ -45,6 +45,23 @@ class Relation(msgspec.Struct, frozen=True):
     muted: bool = False
 
 
+class CareerLevelRef(msgspec.Struct, frozen=True):
+    """A career level, as far as a profile shows it; domain/progression has the rest."""
+
+    level: int
+    code: str
+    name: str
+    icon_url: str | None
+
+
+class BadgeRef(msgspec.Struct, frozen=True):
+    """A badge, as far as a profile shows it."""
+
+    code: str
+    name: str
+    icon_url: str | None
+
+
 class User(UserRef, frozen=True, kw_only=True):
     """A profile as a viewer sees it; `relation` is null for oneself."""
 
@@ -55,8 +72,8 @@ class User(UserRef, frozen=True, kw_only=True):
     websites: list[str]
     privacy_level: PrivacyLevel
     counters: UserCounters
-    career_level: dict[str, Any] | None = None
-    featured_badges: list[Any] = []
+    career_level: CareerLevelRef | None = None
+    featured_badges: list[BadgeRef] = []
     relation: Relation | None
     created_at: str
 

@@ -33,6 +33,7 @@ class Notifications(Table, tablename="notifications", db=DB):
     created_at = Timestamptz()
     last_updated_at = Timestamptz()
     read_at = Timestamptz(null=True)
+    details = JSONB(null=True)
 
 
 class NotificationPaces(Table, tablename="notification_paces", db=DB):

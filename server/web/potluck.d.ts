@@ -2,6 +2,21 @@
 // `python -m realtime.reference`.
 
 // <wire>
+/** Somebody has a badge that they did not have. */
+export interface BadgeEarned {
+  id: string;
+  user_id: string;
+  badge: BadgeRef;
+  awarded_at: string;
+}
+
+/** A badge, as far as a profile shows it. */
+export interface BadgeRef {
+  code: string;
+  name: string;
+  icon_url: string | null;
+}
+
 /** Somebody commented, or replied. */
 export interface CommentCreated {
   comment: Comment;
@@ -139,6 +154,22 @@ export interface Move {
   score: number;
   image_url: string | null;
   reached_at: string | null;
+}
+
+/** Somebody has reached a level that they had not. */
+export interface LevelReached {
+  id: string;
+  user_id: string;
+  level: CareerLevelRef;
+  awarded_at: string;
+}
+
+/** A career level, as far as a profile shows it; domain/progression has the rest. */
+export interface CareerLevelRef {
+  level: number;
+  code: string;
+  name: string;
+  icon_url: string | null;
 }
 
 /** It is not in the list any more: what it told was taken back, a batch took its place, or its owner deleted it. */
@@ -281,6 +312,8 @@ export interface ProfileChanged {
   institutions: string[];
   websites: string[];
   privacy_level: 'followers' | 'private' | 'public';
+  career_level: CareerLevelRef | null;
+  featured_badges: BadgeRef[];
 }
 
 /** Somebody ranked a dish, or no longer does: `ranking` is null then, and `before` when it is new to them. `moved` are the others whose ranks changed by it. Told to clients when the account is public. `city` is a slug. */
@@ -420,6 +453,7 @@ export interface UserDeleted {
 
 /** What each type of event holds. */
 export interface Events {
+  'badge.earned': BadgeEarned;
   'comment.created': CommentCreated;
   'comment.deleted': CommentDeleted;
   'comment.edited': CommentEdited;
@@ -428,6 +462,7 @@ export interface Events {
   'dish.edited': DishEdited;
   'dish.removed': DishRemoved;
   'leaderboard.changed': LeaderboardChanged;
+  'level.reached': LevelReached;
   'notification.removed': NotificationRemoved;
   'notification.upserted': NotificationUpserted;
   'notifications.read': NotificationsRead;
@@ -449,7 +484,7 @@ export interface Topics {
   [topic: `dish:${string}`]: 'dish.counters' | 'dish.edited' | 'dish.removed' | 'ranking.changed';
   home: 'post.published';
   [topic: `leaderboard:${string}`]: 'leaderboard.changed';
-  notifications: 'notification.removed' | 'notification.upserted' | 'notifications.read';
+  notifications: 'badge.earned' | 'level.reached' | 'notification.removed' | 'notification.upserted' | 'notifications.read';
   [topic: `post:${string}`]: 'comment.created' | 'comment.deleted' | 'comment.edited' | 'post.counters' | 'post.deleted' | 'post.edited';
   [topic: `restaurant:${string}`]: 'dish.added' | 'dish.edited' | 'dish.removed' | 'ranking.changed' | 'restaurant.added' | 'restaurant.counters' | 'restaurant.edited';
   [topic: `user:${string}`]: 'post.published' | 'profile.changed' | 'user.counters' | 'user.deleted';

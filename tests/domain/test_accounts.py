@@ -267,6 +267,8 @@ async def test_what_is_changed_is_changed_and_told_and_the_rest_stays() -> None:
         "institutions": ["A school"],
         "websites": ["https://ana.example.org"],
         "privacy_level": "public",
+        "career_level": None,
+        "featured_badges": [],
     }
 
 
