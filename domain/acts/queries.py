@@ -20,7 +20,7 @@ TELLABLE = """
 SELECT act.i
 FROM unnest($1::uuid[], $2::uuid[], $3::uuid[], $4::text[])
     WITH ORDINALITY AS act (user_id, actor_id, subject_id, seen_as, i)
-WHERE EXISTS (SELECT FROM users u WHERE u.id = act.actor_id)
+WHERE (act.actor_id IS NULL OR EXISTS (SELECT FROM users u WHERE u.id = act.actor_id))
     AND NOT EXISTS (SELECT FROM mutes m WHERE m.muter_id = act.user_id AND m.muted_id = act.actor_id)
     AND NOT EXISTS (SELECT FROM blocks b WHERE b.blocker_id = act.user_id AND b.blocked_id = act.actor_id)
     AND NOT EXISTS (SELECT FROM blocks b WHERE b.blocker_id = act.actor_id AND b.blocked_id = act.user_id)

@@ -20,8 +20,9 @@ from domain.graph.events import (
 )
 from domain.ids import UserID
 from domain.mentions.events import MentionsChanged
-from domain.notifications.rules import Act, ActType, Step, Undo
+from domain.notifications.rules import Act, ActType, Details, Step, Undo
 from domain.posts.events import PostDeleted
+from domain.progression.events import BadgeEarned, LevelReached
 from domain.reactions.events import PostLiked, PostUnliked
 
 FOLDED: tuple[type[Event], ...] = (
@@ -40,6 +41,8 @@ FOLDED: tuple[type[Event], ...] = (
     UserBlocked,
     UserMuted,
     MentionsChanged,
+    BadgeEarned,
+    LevelReached,
 )
 LIKE: frozenset[ActType] = frozenset({"like"})
 FOLLOW: frozenset[ActType] = frozenset({"follow", "follow_request"})
@@ -59,11 +62,8 @@ def steps_of(happened: Collection[Happened], owners: dict[UUID, UserID]) -> list
     steps: list[Step] = []
     for data, at in happened:
         match data:
-            case PostLiked(post_id=post_id, user_id=actor) if post_id in owners:
-                key = f"post_interaction:post:{post_id}"
-                steps.append(Act(owners[post_id], "like", key, actor, post_id, post_id, at))
             case PostLiked():
-                pass
+                steps += _of_like(data, owners, at)
             case PostUnliked(post_id=post_id, user_id=actor):
                 steps.append(Undo("act", post_id, actor, LIKE))
             case PostDeleted(id=post_id):
@@ -76,9 +76,18 @@ def steps_of(happened: Collection[Happened], owners: dict[UUID, UserID]) -> list
                 steps += _of_mentions(data, owners, at)
             case UserBlocked(blocker_id=one, blocked_id=other):
                 steps += [Undo("pair", one, other), Undo("pair", other, one)]
+            case BadgeEarned() | LevelReached():
+                steps.append(_of_award(data, at))
             case _:
                 steps += _of_people(data, at)
     return [step for step in steps if isinstance(step, Undo) or step.user_id != step.actor_id]
+
+
+def _of_like(liked: PostLiked, owners: dict[UUID, UserID], at: datetime) -> list[Act]:
+    post_id = liked.post_id
+    if post_id not in owners:
+        return []
+    return [Act(owners[post_id], "like", f"post_interaction:post:{post_id}", liked.user_id, post_id, post_id, at)]
 
 
 def _of_comment(comment: Any, owners: dict[UUID, UserID], at: datetime) -> list[Act]:
@@ -101,6 +110,16 @@ def _of_mentions(changed: MentionsChanged, owners: dict[UUID, UserID], at: datet
         key, told = f"mention:post:{post_id}", {owners[post_id], owners.get(said)}
         steps += [Act(each, "mention", key, actor, said, post_id, at) for each in changed.added if each not in told]
     return steps
+
+
+def _of_award(data: BadgeEarned | LevelReached, at: datetime) -> Act:
+    """What somebody has earned: nobody gave it to them."""
+    user_id = data.user_id
+    if isinstance(data, BadgeEarned):
+        details = Details(data.badge.name, badge=data.badge.code)
+        return Act(user_id, "badge_earned", f"badge_earned:user:{user_id}", None, data.id, None, at, details)
+    details = Details(data.level.name, level=data.level.level)
+    return Act(user_id, "level_reached", f"level_reached:user:{user_id}", None, data.id, None, at, details)
 
 
 def _of_people(data: Any, at: datetime) -> list[Step]:

@@ -17,7 +17,7 @@ from domain.errors import Invalid
 from domain.eventlog import Event, emit, emit_all
 from domain.ids import NotificationID, UserID
 from domain.notifications.events import NotificationRemoved, NotificationsRead, NotificationUpserted
-from domain.notifications.queries import NotificationNotFound, Unread, notifications_by_id, read_unread
+from domain.notifications.queries import NotificationNotFound, Unread, details_of, notifications_by_id, read_unread
 from domain.notifications.rules import Act, Grouping, Pace, Row, Slot, Step, Undo
 from domain.settings import settings
 
@@ -77,9 +77,9 @@ DELETE = "DELETE FROM notifications WHERE id = ANY($1::uuid[]) OR parent_id = AN
 # time the transaction stands still, and so does the news, which the same process relays.
 SAVE = """
 INSERT INTO notifications (id, user_id, type, batch_key, actor_id, subject_id, post_id, parent_id, is_batch,
-    batch_count, is_open, is_suppressed, created_at, last_updated_at, read_at)
+    batch_count, is_open, is_suppressed, created_at, last_updated_at, read_at, details)
 SELECT id, user_id, type, batch_key, actor_id, subject_id, post_id, parent_id, is_batch,
-    batch_count, is_open, is_suppressed, created_at, last_updated_at, read_at
+    batch_count, is_open, is_suppressed, created_at, last_updated_at, read_at, details
 FROM json_populate_recordset(NULL::notifications, $1) ORDER BY is_open
 ON CONFLICT (id) DO UPDATE SET parent_id = excluded.parent_id, batch_count = excluded.batch_count,
     is_open = excluded.is_open, is_suppressed = excluded.is_suppressed, last_updated_at = excluded.last_updated_at,
@@ -172,7 +172,8 @@ def _columns(rows: Collection[tuple[Any, ...]], width: int) -> list[list[Any]]:
 
 
 def _row(found: db.Row) -> Row:
-    return Row(**{name: found[name] for name in Row.__struct_fields__})
+    as_stored = {name: found[name] for name in Row.__struct_fields__ if name != "details"}
+    return Row(**as_stored, details=details_of(found))
 
 
 LOCK_INBOX = "UPDATE inboxes SET version = version + 1 WHERE user_id = $1 RETURNING version"

@@ -2,6 +2,7 @@
 
 from collections.abc import Collection
 from datetime import datetime
+from uuid import UUID
 
 import msgspec
 
@@ -11,16 +12,23 @@ from domain.accounts.rules import Viewer
 from domain.clock import stamp
 from domain.errors import NotFound
 from domain.ids import CommentID, NotificationID, PostID, UserID
-from domain.notifications.rules import WORDINGS, NotificationType, Priority, message
+from domain.notifications.rules import WORDINGS, Details, NotificationType, Priority, message
 
 
-class About(msgspec.Struct, frozen=True, omit_defaults=True):
-    """What it is about: where a tap leads. A reply's `parent_id` is the comment that it answers."""
+class About(msgspec.Struct, frozen=True, omit_defaults=True, rename={"old": "from", "new": "to"}):
+    """What it is about: where a tap leads. A reply's `parent_id` is the comment that it answers; `from` and `to` are
+    positions on a board."""
 
     post_id: PostID | None = None
     comment_id: CommentID | None = None
     parent_id: CommentID | None = None
     user_id: UserID | None = None
+    badge: str | None = None
+    level: int | None = None
+    board: str | None = None
+    entity_id: UUID | None = None
+    old: int | None = None
+    new: int | None = None
 
 
 class Notification(msgspec.Struct, frozen=True, kw_only=True):
@@ -69,7 +77,7 @@ Before = tuple[datetime, NotificationID]
 # People say many things below one post, but like it and follow somebody once: there three children are three actors.
 _READ = """
 SELECT n.id, n.type, n.batch_key, n.subject_id, n.post_id, n.parent_id, n.is_batch, n.batch_count, n.user_id,
-    n.actor_id, n.created_at, n.last_updated_at, n.read_at, (
+    n.actor_id, n.created_at, n.last_updated_at, n.read_at, n.details, (
         SELECT coalesce(json_agg(json_build_object('id', u.id, 'username', u.username,
             'display_name', u.display_name, 'avatar_url', u.avatar_url) ORDER BY who.at DESC, who.actor_id), '[]')
         FROM (
@@ -153,18 +161,20 @@ def position_of(notification: Notification) -> Before:
 
 
 _actors = msgspec.json.Decoder(list[UserRef])
+_details = msgspec.json.Decoder(Details)
 
 
 def _notification(row: db.Row, read_at: datetime | None) -> Notification:
     kind: NotificationType = row["type"]
     actors = _actors.decode(row["actors"])
     wording, name = WORDINGS[kind], actors[0].display_name or actors[0].username if actors else None
+    details = details_of(row)
     return Notification(
         id=row["id"],
         type=kind,
         title=wording.title,
-        message=message(kind, row["batch_count"], is_batch=row["is_batch"], name=name),
-        data=_about(kind, row),
+        message=message(kind, row["batch_count"], is_batch=row["is_batch"], name=name, details=details),
+        data=_about(kind, row, details),
         priority=wording.priority,
         is_batch=row["is_batch"],
         batch_count=row["batch_count"],
@@ -178,7 +188,17 @@ def _notification(row: db.Row, read_at: datetime | None) -> Notification:
     )
 
 
-def _about(kind: NotificationType, row: db.Row) -> About:
+def details_of(row: db.Row) -> Details | None:
+    """What it says of itself, when nobody did it."""
+    return None if row["details"] is None else _details.decode(row["details"])
+
+
+def _about(kind: NotificationType, row: db.Row, details: Details | None) -> About:
+    if details is not None:
+        one = details
+        return About(
+            badge=one.badge, level=one.level, board=one.board, entity_id=one.entity_id, old=one.old, new=one.new
+        )
     post_id, subject_id = row["post_id"], row["subject_id"]
     match kind:
         case "follow" | "follow_request" | "follow_accepted":
@@ -189,6 +209,8 @@ def _about(kind: NotificationType, row: db.Row) -> About:
             return About(post_id)
         case "comment" | "mention":
             return About(post_id, None if subject_id == post_id else subject_id)
+        case _:
+            return About()
 
 
 def _last_part(batch_key: str) -> NotificationID:

@@ -15,17 +15,27 @@ import msgspec
 from domain.ids import NotificationID, PostID, UserID, new_id
 from domain.settings import settings
 
-ActType = Literal["like", "comment", "reply", "mention", "follow", "follow_request", "follow_accepted"]
-NotificationType = Literal[
-    "like", "comment", "reply", "mention", "follow", "follow_request", "follow_accepted", "post_interaction"
+ActType = Literal[
+    "like",
+    "comment",
+    "reply",
+    "mention",
+    "follow",
+    "follow_request",
+    "follow_accepted",
+    "badge_earned",
+    "level_reached",
+    "board_entered",
+    "board_left",
 ]
+NotificationType = ActType | Literal["post_interaction"]
 Priority = Literal["low", "normal", "high"]
 
 HOUR: Final = timedelta(hours=1)
 
 
 class Wording(NamedTuple):
-    """How a type is told: for one act, with the actor's name, and for several, with their number."""
+    """How a type is told: for one act, with a name and the fields of Details, and for several, with their number."""
 
     priority: Priority
     title: str
@@ -75,27 +85,64 @@ WORDINGS: Final[dict[NotificationType, Wording]] = {
         "{} people accepted your requests to follow them",
         "1 person accepted your request to follow them",
     ),
+    "badge_earned": Wording(
+        "normal", "New badge", "You earned the badge {}", "You earned {} badges", "You earned 1 badge"
+    ),
+    "level_reached": Wording(
+        "normal", "New career level", "You are a {} now", "You reached {} career levels", "You reached 1 career level"
+    ),
+    "board_entered": Wording(
+        "normal",
+        "Among the best",
+        "Number {new} of {board_name}: {}",
+        "{} times among the best",
+        "Once among the best",
+    ),
+    "board_left": Wording(
+        "low", "Overtaken", "No longer among the best of {board_name}: {}", "Overtaken {} times", "Overtaken once"
+    ),
 }
 
 
-def message(kind: NotificationType, count: int, *, is_batch: bool, name: str | None) -> str:
-    """One line for people; `name` is the actor's, null when they are gone."""
+class Details(msgspec.Struct, frozen=True, omit_defaults=True, rename={"old": "from", "new": "to"}):
+    """What there is to say when nobody did it: what it is called, and what it is. `old` and `new` are positions."""
+
+    name: str
+    badge: str | None = None
+    level: int | None = None
+    board: str | None = None
+    board_name: str | None = None
+    entity_id: UUID | None = None
+    old: int | None = None
+    new: int | None = None
+
+
+def message(
+    kind: NotificationType, count: int, *, is_batch: bool, name: str | None, details: Details | None = None
+) -> str:
+    """One line for people; `name` is the actor's, null when they are gone, or when there never was one."""
     wording = WORDINGS[kind]
+    if details is not None:
+        return wording.one.format(details.name, **msgspec.structs.asdict(details))
     if not is_batch:
         return wording.one.format(name or "Somebody")
     return wording.single if count == 1 else wording.several.format(count)
 
 
 class Act(NamedTuple):
-    """Something that somebody did, and for whom it is news. `subject` is what they did it to, or made."""
+    """Something that somebody did, and for whom it is news. `subject` is what they did it to, or made.
+
+    What nobody did has no actor, but `details`, and a subject that is told of once.
+    """
 
     user_id: UserID
     type: ActType
     batch_key: str
-    actor_id: UserID
+    actor_id: UserID | None
     subject_id: UUID
     post_id: PostID | None
     at: datetime
+    details: Details | None = None
 
 
 By = Literal["act", "subject", "pair", "post"]
@@ -134,6 +181,7 @@ class Row(msgspec.Struct, kw_only=True):
     created_at: datetime
     last_updated_at: datetime
     read_at: datetime | None = None
+    details: Details | None = None
 
     @property
     def is_listed(self) -> bool:
@@ -150,7 +198,7 @@ class Slot(NamedTuple):
     """A single that was shown: one of so many an hour."""
 
     at: datetime
-    actor_id: UserID
+    actor_id: UserID | None
     subject_id: UUID
 
 
@@ -291,6 +339,7 @@ class Grouping:
             parent_id=parent_id,
             created_at=act.at,
             last_updated_at=act.at,
+            details=act.details,
         )
         self._keep(row)
         return row

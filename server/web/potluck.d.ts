@@ -189,7 +189,7 @@ export interface NotificationUpserted {
 /** A single, a batch, or a child of a batch, which is read when the batch is. `actors` are the latest, up to 3. */
 export interface Notification {
   id: string;
-  type: 'comment' | 'follow' | 'follow_accepted' | 'follow_request' | 'like' | 'mention' | 'post_interaction' | 'reply';
+  type: 'badge_earned' | 'board_entered' | 'board_left' | 'comment' | 'follow' | 'follow_accepted' | 'follow_request' | 'level_reached' | 'like' | 'mention' | 'reply' | 'post_interaction';
   title: string;
   message: string;
   data: About;
@@ -205,12 +205,18 @@ export interface Notification {
   last_updated_at: string;
 }
 
-/** What it is about: where a tap leads. A reply's `parent_id` is the comment that it answers. */
+/** What it is about: where a tap leads. A reply's `parent_id` is the comment that it answers; `from` and `to` are positions on a board. */
 export interface About {
   post_id?: string | null;
   comment_id?: string | null;
   parent_id?: string | null;
   user_id?: string | null;
+  badge?: string | null;
+  level?: number | null;
+  board?: string | null;
+  entity_id?: string | null;
+  from?: number | null;
+  to?: number | null;
 }
 
 /** The owner read these, or all whose `last_updated_at` is not after `up_to`. */

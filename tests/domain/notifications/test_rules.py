@@ -12,6 +12,7 @@ from domain.notifications.rules import (
     WORDINGS,
     Act,
     ActType,
+    Details,
     Grouping,
     NotificationType,
     Pace,
@@ -344,6 +345,23 @@ MESSAGES = [
     ("follow_accepted", 2, True, "Ana", "2 people accepted your requests to follow them"),
     ("follow_accepted", 1, True, "Ana", "1 person accepted your request to follow them"),
     ("like", 1, False, "{0} %s", "{0} %s liked your post"),
+    ("badge_earned", 2, True, None, "You earned 2 badges"),
+    ("badge_earned", 1, True, None, "You earned 1 badge"),
+    ("level_reached", 2, True, None, "You reached 2 career levels"),
+    ("level_reached", 1, True, None, "You reached 1 career level"),
+    ("board_entered", 2, True, None, "2 times among the best"),
+    ("board_entered", 1, True, None, "Once among the best"),
+    ("board_left", 2, True, None, "Overtaken 2 times"),
+    ("board_left", 1, True, None, "Overtaken once"),
+]
+
+BOARD = Details("Margherita", board="dishes:paris:pizza", board_name="Pizza in Paris", old=12, new=3)
+TOLD_OF_THEMSELVES = [
+    ("badge_earned", Details("Pizza judge", badge="pizza-judge"), "You earned the badge Pizza judge"),
+    ("level_reached", Details("City Reviewer", level=3), "You are a City Reviewer now"),
+    ("board_entered", BOARD, "Number 3 of Pizza in Paris: Margherita"),
+    ("board_left", BOARD, "No longer among the best of Pizza in Paris: Margherita"),
+    ("badge_earned", Details("{new} %s"), "You earned the badge {new} %s"),
 ]
 
 
@@ -352,6 +370,11 @@ def test_a_message_is_one_line_for_people(
     kind: NotificationType, count: int, is_batch: bool, name: str | None, text: str
 ) -> None:
     assert message(kind, count, is_batch=is_batch, name=name) == text
+
+
+@pytest.mark.parametrize(("kind", "details", "text"), TOLD_OF_THEMSELVES)
+def test_what_nobody_did_is_one_line_for_people(kind: NotificationType, details: Details, text: str) -> None:
+    assert message(kind, 1, is_batch=False, name=None, details=details) == text
 
 
 def test_every_type_has_its_message() -> None:

@@ -1,0 +1,111 @@
+"""What nobody did is told like what somebody did: once, grouped, so many an hour."""
+
+from typing import Any
+
+import msgspec
+import pytest
+
+from domain.accounts.queries import BadgeRef, CareerLevelRef
+from domain.accounts.rules import Viewer
+from domain.acts.actions import fold
+from domain.clock import stamp
+from domain.departures import leave
+from domain.eventlog import Event, Logged, encode
+from domain.ids import new_id
+from domain.notifications.actions import take
+from domain.notifications.queries import read_children, read_notifications
+from domain.notifications.rules import Act, Details, Undo
+from domain.progression.events import BadgeEarned, LevelReached
+from domain.settings import settings
+from tests.domain.notifications.folding import NOON, after
+from tests.factories import make_user
+
+
+def earned(viewer: Viewer, name: str) -> BadgeEarned:
+    badge = BadgeRef(name.lower(), name, None)
+    return BadgeEarned(id=new_id(), user_id=viewer.id, badge=badge, awarded_at=stamp(NOON))
+
+
+async def happen(*events: Event, **by: float) -> None:
+    """Fold these as if they had happened so long after noon."""
+    await fold([Logged(i, each.type, [], encode(each), None, None, after(**by)) for i, each in enumerate(events)])
+
+
+async def lines(viewer: Viewer) -> list[str]:
+    return [each.message for each in (await read_notifications(viewer, None, 100)).items]
+
+
+async def entered(viewer: Viewer, entity: Any, **by: float) -> None:
+    """The acts of an entity that has entered a board, for the first time or again."""
+    details = Details("Margherita", board="dishes:paris:pizza", board_name="Pizza", entity_id=entity, new=3)
+    key = f"board_entered:user:{viewer.id}"
+    act = Act(viewer.id, "board_entered", key, None, entity, None, after(**by), details)
+    await take([Undo("subject", entity), act])
+
+
+async def test_a_badge_is_told_with_its_name_and_without_an_actor(database: None) -> None:
+    ana = await make_user()
+
+    await happen(earned(ana, "Scout"))
+
+    (row,) = (await read_notifications(ana, None, 100)).items
+    assert (row.type, row.title, row.message) == ("badge_earned", "New badge", "You earned the badge Scout")
+    assert (row.actors, row.batch_key) == ([], f"badge_earned:user:{ana.id}")
+    assert msgspec.to_builtins(row.data) == {"badge": "scout"}
+
+
+async def test_a_level_is_told_with_its_number(database: None) -> None:
+    ana = await make_user()
+    level = CareerLevelRef(2, "district-reviewer", "District Reviewer", None)
+
+    await happen(LevelReached(id=new_id(), user_id=ana.id, level=level, awarded_at=stamp(NOON)))
+
+    (row,) = (await read_notifications(ana, None, 100)).items
+    assert (row.message, msgspec.to_builtins(row.data)) == ("You are a District Reviewer now", {"level": 2})
+
+
+async def test_badges_of_an_hour_are_one_line_and_each_is_below_it(database: None) -> None:
+    ana = await make_user()
+
+    await happen(earned(ana, "Scout"))
+    await happen(earned(ana, "Regular"), earned(ana, "Decided"), minutes=59)
+
+    (row,) = (await read_notifications(ana, None, 100)).items
+    below = [each.message for each in await read_children(ana, row.id, None, 100)]
+    assert (row.message, row.batch_count) == ("You earned 3 badges", 3)
+    assert sorted(below) == [f"You earned the badge {name}" for name in ("Decided", "Regular", "Scout")]
+
+
+async def test_there_are_only_so_many_an_hour(database: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(
+        "domain.notifications.rules.settings", msgspec.structs.replace(settings, notifications_per_hour=1)
+    )
+    ana = await make_user()
+    shown, suppressed = (
+        Act(ana.id, "badge_earned", f"badge_earned:{number}", None, new_id(), None, NOON, Details(f"{number}"))
+        for number in range(2)
+    )
+
+    await take([shown, suppressed])
+
+    assert await lines(ana) == ["You earned the badge 0"]
+
+
+async def test_what_is_told_anew_takes_the_place_of_what_was_told(database: None) -> None:
+    ana, dish = await make_user(), new_id()
+
+    await entered(ana, dish)
+    await entered(ana, dish, hours=2)
+
+    (row,) = (await read_notifications(ana, None, 100)).items
+    assert (row.message, row.created_at) == ("Number 3 of Pizza: Margherita", stamp(after(hours=2)))
+    assert msgspec.to_builtins(row.data) == {"board": "dishes:paris:pizza", "entity_id": str(dish), "to": 3}
+
+
+async def test_who_has_left_by_then_is_told_nothing(database: None) -> None:
+    ana = await make_user()
+    await leave(ana, ana.id)
+
+    await happen(earned(ana, "Scout"))
+
+    assert await lines(ana) == []
