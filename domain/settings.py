@@ -102,6 +102,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     hello_s: Annotated[float, Meta(description="A socket must say hello within, seconds.")] = 5.0
     heartbeat_s: Annotated[float, Meta(description="A cursor message and a ping at least this often, seconds.")] = 25.0
     state_interval_s: Annotated[float, Meta(description="Least time between two states of a topic and type, s.")] = 0.1
+    board_interval_s: Annotated[float, Meta(description="Least time between two changes of a leaderboard, s.")] = 0.25
     connections_per_user: Annotated[int, Meta(description="Open sockets of one user, per process.", ge=1)] = 50
     topics_per_connection: Annotated[int, Meta(description="Topics a connection may follow.", ge=1)] = 200
     topics_per_minute: Annotated[
@@ -109,7 +110,11 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     ] = 1200
     message_bytes: Annotated[int, Meta(description="Largest message from a client, bytes.")] = 65_536
     slow_reader_merge_bytes: Annotated[
-        int, Meta(description="From so many bytes waiting for a client on, of state only the newest waits.", ge=1024)
+        int,
+        Meta(
+            description="From so many bytes waiting on, of state only the newest waits, and boards merged.",
+            ge=1024,
+        ),
     ] = 65_536
     slow_reader_reset_bytes: Annotated[
         int, Meta(description="From so many on, events that wait are replaced by a `reset` per topic.", ge=1024)

@@ -48,7 +48,7 @@ class Gateway:
         on_revoked: Callable[[SessionID], None],
         load_revoked: Callable[[], Awaitable[None]],
     ) -> None:
-        self.hub = Hub(settings.state_interval_s)
+        self.hub = Hub(settings.state_interval_s, settings.board_interval_s)
         self.ring = Ring(settings.replay_window_s, settings.replay_bytes)
         self.tail = Tail(self._on_begin, self._on_news, self._on_lost)
         self.home = Home()

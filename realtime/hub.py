@@ -1,8 +1,10 @@
 """Which connections listen to which topics, and what is held back of each. Plain data, no I/O."""
 
+from bisect import bisect_right
 from collections.abc import Callable, Iterable, Set
 from typing import Protocol
 
+from realtime import boards
 from realtime.news import Frame, News, Run
 
 
@@ -41,7 +43,7 @@ class Channel:
         self.wary: dict[Listener, str | None] = {}
         self.joining: dict[Listener, str] = {}  # since something was held back -> the position they know
         self.sent = sent  # the id that the next frame names as the one before it
-        self.held: dict[str, News] = {}  # type -> newest state, in order of ids
+        self.held: dict[str, list[News]] = {}  # type -> newest state, or changes of a board; by their newest ids
         self.flushed_at = float("-inf")
 
     def listeners(self) -> list[Listener]:
@@ -50,18 +52,20 @@ class Channel:
 
 
 class Hub:
-    """Events go out one by one; of state at most one of a type per interval and topic, the newest.
+    """Events go out one by one; of state at most one of a type per interval and topic, the newest; of a board's changes
+    at most one per interval, merged.
 
     What is held back of a topic goes out right before its next event, so that ids only grow. News of one topic right
     behind each other is collected, and given to its members as one run: by `say`, before anything else happens to
     them. Who calls `deliver` calls `say` behind the last of a batch; everything else here does so itself.
     """
 
-    def __init__(self, state_interval_s: float) -> None:
+    def __init__(self, state_interval_s: float, board_interval_s: float) -> None:
         self.channels: dict[str, Channel] = {}
         self.holding: set[Channel] = set()
         self._owned: dict[str, set[Channel]] = {}
-        self._interval = state_interval_s
+        self._state_interval = state_interval_s
+        self._board_interval = board_interval_s
         self.told = 0  # frames that were given to listeners
         self._speaking: Channel | None = None
         self._run: list[Frame] = []
@@ -131,20 +135,27 @@ class Hub:
                     self._flush(channel)
                 self._tell(channel, news)
                 continue
-            channel.held.pop(news.type, None)
-            channel.held[news.type] = news
-            if now - channel.flushed_at >= self._interval:
+            held = channel.held.pop(news.type, [])
+            if news.delivery != "board":
+                held.clear()
+            held.append(news)
+            channel.held[news.type] = held
+            if self._is_due(channel, now):
                 channel.flushed_at = now
                 self._flush(channel)
             else:
                 self.holding.add(channel)
 
     def flush_due(self, now: float) -> None:
-        """Send the states whose interval has passed."""
-        for channel in [each for each in self.holding if now - each.flushed_at >= self._interval]:
+        """Send what is held back and whose interval has passed."""
+        for channel in [each for each in self.holding if self._is_due(each, now)]:
             channel.flushed_at = now
             self._flush(channel)
         self.say()
+
+    def _is_due(self, channel: Channel, now: float) -> bool:
+        has_board = any(parts[-1].delivery == "board" for parts in channel.held.values())
+        return now - channel.flushed_at >= (self._board_interval if has_board else self._state_interval)
 
     def forget(self) -> None:
         """News was lost: what is held back is of no use, and what comes next is behind everything known."""
@@ -163,7 +174,7 @@ class Hub:
         channel = self.channels.get(topic)
         if channel is None or not channel.held:
             return position
-        oldest = next(iter(channel.held.values())).id
+        oldest = min(parts[0].id for parts in channel.held.values())
         return min(position, f"{int(oldest, 16) - 1:024x}")
 
     def flush_topic(self, topic: str) -> None:
@@ -175,11 +186,17 @@ class Hub:
 
     def _flush(self, channel: Channel) -> None:
         """Send what is held back, and let in who joined meanwhile: of this they get what is newer than they know."""
-        for news in channel.held.values():
-            frame = self._tell(channel, news)
+        for parts in channel.held.values():
+            before = channel.sent
+            told = [self._tell(channel, news) for news in boards.merge(parts)]
+            late = {0: told}  # number of parts that somebody knows already -> what they are told
             for listener, position in channel.joining.items():
-                if position < news.id and not news.is_withheld(listener.hidden, channel.owner):
-                    listener.send_event(frame)
+                known = bisect_right(parts, position, key=lambda each: each.id)
+                if known not in late:
+                    late[known] = _frames(channel.name, boards.merge(parts[known:]), before)
+                for frame in late[known]:
+                    if not frame.news.is_withheld(listener.hidden, channel.owner):
+                        listener.send_event(frame)
         channel.held.clear()
         self.holding.discard(channel)
         if channel.joining:
@@ -205,6 +222,11 @@ class Hub:
                 channel.wary[listener] = None
                 self.told += 1
         return frame
+
+
+def _frames(topic: str, news: list[News], before: str) -> list[Frame]:
+    prevs = [before, *(each.id for each in news)]
+    return [Frame(each, topic, prev) for each, prev in zip(news, prevs, strict=False)]
 
 
 def _let_in(channel: Channel, listener: Listener, last: str | None = None) -> None:

@@ -72,11 +72,12 @@ def milliseconds(wire: str) -> int:
 class News:
     """A piece of news in a server process."""
 
-    __slots__ = ("actor", "at", "audience", "data", "delivery", "id", "prev", "topics", "type", "voices")
+    __slots__ = ("actor", "at", "audience", "data", "delivery", "first", "id", "prev", "topics", "type", "voices")
 
     def __init__(self, redis_id: str, packed: bytes) -> None:
         entry = _decode(packed)
         self.id = wire_id(redis_id)
+        self.first: News | None = None  # of those that are merged into it
         self.prev = entry.prev
         self.delivery = entry.delivery
         self.type = entry.type

@@ -2,7 +2,7 @@
 
 from typing import NamedTuple
 
-from realtime import protocol
+from realtime import boards, protocol
 from realtime.news import Frame, Told, Wire
 
 RESET_SIZE = 128  # bytes of a `reset` without its topic, roughly
@@ -10,7 +10,8 @@ TOO_SLOW = "you read too slowly"
 
 
 class Limits(NamedTuple):
-    """In bytes: from `merge` on only the newest states wait, from `reset` on no events, from `close` on nothing.
+    """In bytes: from `merge` on only the newest states and one change of each board wait, from `reset` on no events,
+    from `close` on nothing.
 
     Replays wait besides, up to `resume`: they were asked for, and inside the window they end in no reset.
     """
@@ -24,10 +25,11 @@ class Limits(NamedTuple):
 class _Run:
     """What waits of one topic since the client was last told where it stands on it."""
 
-    __slots__ = ("events", "reset", "states")
+    __slots__ = ("events", "last", "reset", "states")
 
     def __init__(self) -> None:
         self.events = 0  # those that may be replaced
+        self.last = 0  # number of the newest frame
         self.states: dict[str, int] = {}  # type -> number of the newest
         self.reset: protocol.Reset | None = None  # waits in place of what was replaced, and of what comes next
 
@@ -48,7 +50,7 @@ class _Item:
     @property
     def is_event(self) -> bool:
         """Whether it may be replaced by a reset of its own accord."""
-        return isinstance(self.what, Frame) and not self.is_missed and self.what.news.delivery != "state"
+        return isinstance(self.what, Frame) and not self.is_missed and self.what.news.delivery == "event"
 
 
 class Outgoing:
@@ -57,6 +59,8 @@ class Outgoing:
     - A newer state leaves out the older one of its topic and type. The next frame on the topic then names what the
       older one named as `prev`. A cursor between them may cover the older one: the newer one comes behind it, and is
       told again to whoever resumes from there.
+    - A change of a board is merged into the one before it, where that waits: so no cursor comes between what it applies
+      to and the client.
     - What is replaced of a topic becomes one `reset` where the first of it was, so before any cursor that covers it;
       while that waits, it takes in what comes next of the topic.
     - Answers are never replaced; but a `cursor` that still waits when the next one comes says nothing any more.
@@ -96,8 +100,12 @@ class Outgoing:
         item = _Item(frame, frame.size, run)
         if is_missed and self.missed + item.size <= self._limits.resume:
             item.is_missed = True
+        elif frame.news.delivery == "board":
+            if self._merge_board(frame, run):
+                return
         elif not item.is_event:
             self._merge(frame, run)
+        run.last = self._number + 1
         self._put(item)
 
     def add_answer(self, answer: protocol.Answer) -> None:
@@ -186,6 +194,24 @@ class Outgoing:
                 self._prevs[frame.topic, frame.news.id] = prev
             self.merged += 1
         run.states[state.news.type] = self._number + 1
+
+    def _merge_board(self, change: Frame, run: _Run) -> bool:
+        """Merge a change into the one that it follows; False when there is none, or when they do not fit."""
+        item = self._items.get(run.last)
+        if item is None or item.is_missed or not isinstance(item.what, Frame):
+            return False
+        before = item.what
+        if before.news.type != change.news.type or before.news.id != change.prev:
+            return False
+        merged = boards.merge([before.news, change.news])
+        if len(merged) > 1:
+            return False
+        self._count(item, -1)
+        item.what = Frame(merged[0], change.topic, before.prev)
+        item.size = item.what.size
+        self._count(item, 1)
+        self.merged += 1
+        return True
 
     def _replace_events(self) -> None:
         """One reset for what waits of each topic that has events, but replays; looks at everything once."""

@@ -3,6 +3,7 @@
 from collections import deque
 from collections.abc import Callable
 
+from realtime import boards
 from realtime.news import News, milliseconds
 
 
@@ -51,7 +52,8 @@ class Ring:
     ) -> list[tuple[News, str]] | None:
         """The topic's news behind a cursor, each with the id told before it; None when the cursor is too old.
 
-        Of state only the newest of each type is told, and nothing that `is_told` is against.
+        Of state only the newest of each type is told, of a board its changes as one, and nothing that `is_told` is
+        against.
         """
         if cursor < self.floor:
             return None
@@ -67,8 +69,9 @@ class Ring:
             later.append(news)
             if news.delivery == "state":
                 states.add(news.type)
+        later.reverse()
         told: list[tuple[News, str]] = []
-        for news in reversed(later):
+        for news in _merged(later):
             told.append((news, before))
             before = news.id
         return told
@@ -82,3 +85,14 @@ class Ring:
             kept.popleft()
             if not kept:
                 del self._topics[topic]
+
+
+def _merged(news: list[News]) -> list[News]:
+    changes: dict[str, list[News]] = {}
+    for each in news:
+        if each.delivery == "board":
+            changes.setdefault(each.type, []).append(each)
+    if not changes:
+        return news
+    merged = {each.id: each for parts in changes.values() for each in boards.merge(parts)}
+    return [merged.get(each.id, each) for each in news if each.delivery != "board" or each.id in merged]

@@ -13,6 +13,7 @@ from domain.topics import voice
 from realtime.hub import Hub
 from realtime.news import Frame, News, Run, entry, wire_for
 from realtime.protocol import SUBPROTOCOLS
+from tests.realtime.windows import BOARD, Window, apply, changes, data_of, shown
 
 TOPIC = "post:1"
 
@@ -48,7 +49,7 @@ def tell(hub: Hub, news: News, now: float) -> None:
 
 
 def hub_with(*ears: Ear) -> Hub:
-    hub = Hub(state_interval_s=0.1)
+    hub = Hub(state_interval_s=0.1, board_interval_s=0.25)
     for ear in ears:
         hub.join(ear, TOPIC, "", "")
     return hub
@@ -169,7 +170,7 @@ def test_who_leaves_and_joins_again_is_told_what_they_were_sent_last_not_what_wa
 
 def test_nothing_is_withheld_of_somebody_on_what_is_theirs() -> None:
     late = UUID(int=1)  # may be seen again, which the listener may be told in a moment
-    ear, hub = Ear(str(late)), Hub(state_interval_s=0.1)
+    ear, hub = Ear(str(late)), Hub(state_interval_s=0.1, board_interval_s=0.25)
     hub.join(ear, TOPIC, "", "", owner=str(late))
     hub.deliver(news(1, "post.edited", "event", actor=late), 0.0)
     assert ear.heard == [("post.edited", "01", "")]
@@ -196,3 +197,113 @@ def test_a_frame_is_compressed_once_for_all_and_without_what_came_before_it(subp
     payload = zlib.decompressobj(-12).decompress(short[2 if short[1] < 126 else 4 :] + b"\0\0\xff\xff")
     assert payload == said.bytes_for(wire_for(subprotocol, framed=False))
     assert len(short) < len(said.bytes_for(plain))
+
+
+class BoardEar(Ear):
+    """A listener to a board, that writes down from which version to which it is told, and the ids."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.frames: list[Frame] = []
+        self.spans: list[tuple[int, int]] = []
+
+    def _write(self, event: Frame | Run) -> None:
+        super()._write(event)
+        for each in event.frames:
+            self.frames.append(each)
+            data = data_of(each.news)
+            self.spans.append((data["from_version"], data["version"]))
+
+
+WINDOWS: list[Window] = [[], [(1, 1.0)], [(2, 2.0), (1, 1.0)], [(1, 3.0), (2, 2.0)], [(1, 3.0)], [(2, 2.0)]]
+
+
+def board_of(*ears: BoardEar) -> tuple[Hub, list[News]]:
+    """A hub that has told the first change just now, and the next ones."""
+    hub = Hub(state_interval_s=0.1, board_interval_s=0.25)
+    first, *later = changes(WINDOWS)
+    for ear in ears:
+        hub.join(ear, BOARD, "", "")
+    tell(hub, first, 0.0)
+    return hub, later
+
+
+def test_of_a_board_the_first_change_goes_out_at_once_and_the_next_ones_as_one() -> None:
+    ear = BoardEar()
+    hub, later = board_of(ear)
+    for news in later[:3]:
+        tell(hub, news, 0.1)
+    hub.flush_due(0.24)
+    assert ear.spans == [(0, 1)]
+    hub.flush_due(0.25)
+    assert ear.spans[1:] == [(1, 4)]
+    assert ear.heard[1:] == [("leaderboard.changed", "04", "01")]
+    assert apply(shown(WINDOWS[1]), data_of(ear.frames[1].news)) == shown(WINDOWS[4])
+
+
+def test_a_change_of_a_board_that_waited_long_enough_goes_out_with_the_next() -> None:
+    ear = BoardEar()
+    hub, later = board_of(ear)
+    tell(hub, later[0], 0.1)
+    tell(hub, later[1], 0.3)
+    assert ear.spans == [(0, 1), (1, 3)]
+
+
+def test_a_position_does_not_cover_a_change_that_is_held_back_with_others() -> None:
+    ear = BoardEar()
+    hub, later = board_of(ear)
+    for news in later[:2]:
+        tell(hub, news, 0.1)
+    assert ear.frames[0].news.id <= hub.settled(BOARD, later[1].id) < later[0].id
+
+
+def test_who_joins_between_changes_that_are_held_back_is_told_what_is_behind_their_position() -> None:
+    early, late, latest = BoardEar(), BoardEar(), BoardEar()
+    hub, later = board_of(early)
+    tell(hub, later[0], 0.1)
+    hub.join(late, BOARD, later[0].id, later[0].id)
+    tell(hub, later[1], 0.11)
+    tell(hub, later[2], 0.12)
+    hub.join(latest, BOARD, later[2].id, later[2].id)
+    hub.flush_due(0.3)
+    tell(hub, later[3], 0.9)
+    assert early.spans == [(0, 1), (1, 4), (4, 5)]
+    assert late.spans == [(2, 4), (4, 5)]
+    assert late.heard[0][1:] == ("04", "01")
+    assert latest.spans == [(4, 5)]
+
+
+def test_who_joins_at_the_same_change_shares_the_frames() -> None:
+    ears = [BoardEar() for _ in range(3)]
+    hub, later = board_of(BoardEar())
+    tell(hub, later[0], 0.1)
+    for ear in ears:
+        hub.join(ear, BOARD, later[0].id, later[0].id)
+    tell(hub, later[1], 0.11)
+    hub.flush_due(0.3)
+    assert len({id(ear.frames[0]) for ear in ears}) == 1
+
+
+def test_changes_of_a_board_that_do_not_follow_each_other_go_out_one_by_one() -> None:
+    early, late = BoardEar(), BoardEar()
+    hub, later = board_of(early)
+    tell(hub, later[0], 0.1)
+    hub.join(late, BOARD, later[0].id, later[0].id)
+    tell(hub, later[2], 0.11)
+    hub.flush_due(0.3)
+    assert early.heard[1:] == [("leaderboard.changed", "02", "01"), ("leaderboard.changed", "04", "02")]
+    assert late.heard == [("leaderboard.changed", "04", "01")]
+
+
+def test_a_state_beside_a_board_waits_with_it() -> None:
+    ear = BoardEar()
+    hub, later = board_of(ear)
+    state = news(100)
+    state.topics = [BOARD]
+    state.data = b'{"from_version":0,"version":0}'
+    tell(hub, later[0], 0.1)
+    tell(hub, state, 0.11)
+    hub.flush_due(0.2)
+    assert len(ear.heard) == 1
+    hub.flush_due(0.25)
+    assert [heard[1] for heard in ear.heard] == ["01", "02", "64"]

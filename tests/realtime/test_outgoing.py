@@ -11,6 +11,7 @@ from realtime import protocol
 from realtime.news import Frame, News, entry, wire_for
 from realtime.outgoing import Limits, Outgoing
 from realtime.protocol import JSON
+from tests.realtime.windows import BOARD, Window, changes
 
 WIRE = wire_for(JSON, framed=False)
 NEVER = Limits(merge=0, reset=10**9, close=10**9, resume=10**9)
@@ -271,3 +272,91 @@ def test_whatever_comes_what_waits_is_bounded() -> None:
     assert outgoing.replaced + outgoing.merged + len(outgoing) > 19_900
     newest = {f"post:{seq % 7}": seq for seq in range(19_993, 20_000)}
     assert sorted(told(outgoing)) == [("reset", topic, seq) for topic, seq in sorted(newest.items())]
+
+
+WINDOWS: list[Window] = [[], [(1, 1.0)], [(2, 2.0), (1, 1.0)], [(1, 3.0), (2, 2.0)], [(1, 3.0)], [(2, 2.0)]]
+
+
+def change(version: int, topic: str = BOARD) -> Frame:
+    """A frame of a board's news, whose id's number is its version."""
+    return Frame(changes(WINDOWS, topic=topic)[version - 1], topic, id_of(version - 1))
+
+
+def spans(outgoing: Outgoing) -> list[tuple[int, int, int | None]]:
+    """From which version to which the changes are that are written now, and the number of what they name as `prev`."""
+    messages = [msgspec.json.decode(each) for each in outgoing.take(10**9)]
+    events = [each for each in messages if each["op"] == "event"]
+    return [
+        (each["data"]["from_version"], each["data"]["version"], each["prev"] and int(each["prev"][12:], 16))
+        for each in events
+    ]
+
+
+def test_changes_of_a_board_wait_as_one() -> None:
+    outgoing = waiting(change(2), change(3), change(4))
+
+    assert len(outgoing) == 1
+    assert outgoing.bytes == sum(item.size for item in outgoing._items.values())  # pyright: ignore[reportPrivateUsage]
+    assert outgoing.merged == 2
+    assert spans(outgoing) == [(1, 4, 1)]
+    assert outgoing.bytes == 0
+
+
+def test_a_change_that_is_written_is_not_merged_with_what_comes_next() -> None:
+    outgoing = waiting(change(2), change(3))
+
+    assert spans(outgoing) == [(1, 3, 1)]
+    outgoing.add(change(4))
+    assert spans(outgoing) == [(3, 4, 3)]
+
+
+def test_no_cursor_comes_between_changes_that_are_merged() -> None:
+    outgoing = waiting(change(2), cursor(2), change(3), change(4))
+
+    assert told(outgoing) == [("leaderboard.changed", 4, 1), ("cursor", None, 2)]
+
+
+def test_boards_wait_each_for_itself() -> None:
+    outgoing = waiting(change(2), change(2, "leaderboard:users:roma"), change(3), change(3, "leaderboard:users:roma"))
+
+    assert spans(outgoing) == [(1, 3, 1), (1, 3, 1)]
+
+
+def test_a_change_is_not_merged_across_what_says_where_the_client_stands() -> None:
+    stands = protocol.Subscribed(id=1, ticket=None, topics={BOARD: protocol.Outcome(outcome="live", cursor=id_of(2))})
+    outgoing = waiting(change(2), stands, change(3), change(4))
+
+    assert spans(outgoing) == [(1, 2, 1), (2, 4, 2)]
+
+
+def test_a_change_that_is_part_of_a_replay_is_told_as_it_was_promised() -> None:
+    outgoing = Outgoing(WIRE, NEVER)
+    outgoing.add(change(2), is_missed=True)
+    outgoing.add(change(3))
+    outgoing.add(change(4))
+
+    assert spans(outgoing) == [(1, 2, 1), (2, 4, 2)]
+
+
+def test_a_change_that_does_not_follow_waits_by_itself() -> None:
+    outgoing = waiting(change(2), change(4), change(5))
+
+    assert spans(outgoing) == [(1, 2, 1), (3, 5, 3)]
+
+
+def test_changes_of_a_board_stay_when_the_events_of_other_topics_are_replaced() -> None:
+    outgoing = waiting(change(2), frame(2, 1), change(3), limits=AT_ONCE)
+    outgoing.relieve(0)
+
+    assert told(outgoing) == [("leaderboard.changed", 3, 1), ("reset", "post:1", 2)]
+
+
+def test_slow_readers_share_a_merge() -> None:
+    slow = [waiting() for _ in range(3)]
+    for each in [change(2), change(3), change(4)]:
+        for outgoing in slow:
+            outgoing.add(each)
+
+    whats = [item.what for each in slow for item in each._items.values()]  # pyright: ignore[reportPrivateUsage]
+    assert len({id(what.news) for what in whats if isinstance(what, Frame)}) == 1
+    assert len(whats) == 3

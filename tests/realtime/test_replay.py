@@ -6,6 +6,7 @@ from domain.clock import now
 from domain.eventlog import Logged
 from realtime.news import News, entry
 from realtime.replay import Ring
+from tests.realtime.windows import BOARD, changes, data_of
 
 SECOND = 1000
 
@@ -69,3 +70,16 @@ def test_an_entry_that_is_not_the_newest_is_refused() -> None:
     ring = ring_with(news(1, 2))
     with pytest.raises(ValueError, match="not newer"):
         ring.add(news(1, 1))
+
+
+def test_of_a_board_what_came_behind_a_cursor_is_told_as_one_change() -> None:
+    parts = changes([[], [(1, 1.0)], [(2, 1.0)], [(1, 1.0), (2, 1.0)], [(2, 1.0)]])
+    ((whole, prev),) = ring_with(*parts).since(BOARD, parts[0].id) or []
+    assert (whole.id, prev) == (parts[-1].id, parts[0].id)
+    assert (data_of(whole)["from_version"], data_of(whole)["version"]) == (1, 4)
+
+
+def test_changes_of_a_board_that_do_not_follow_each_other_are_told_one_by_one() -> None:
+    first, _, third, fourth = changes([[], [(1, 1.0)], [(2, 1.0)], [(1, 1.0), (2, 1.0)], [(2, 1.0)]])
+    ring = ring_with(first, third, fourth)
+    assert told(ring, BOARD, f"{0:024x}") == [(first.id, ""), (fourth.id, first.id)]
