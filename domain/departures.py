@@ -15,14 +15,17 @@ from domain.ids import UserID
 from domain.posts.actions import delete_all_posts
 from domain.rankings.actions import unrank_all
 from domain.reactions.actions import unlike_all
+from domain.reviews.actions import delete_all_reviews, unlike_all_reviews
 from domain.sessions.actions import NotYourAccount, end_all_sessions
 
-# From above to below, as everybody locks who deletes: posts, what is below those of others, and what stands alone.
-# A constant number of statements each.
+# From above to below, as everybody locks who deletes: posts and reviews, what is below those of others, and what stands
+# alone. A constant number of statements each.
 ENDS = (
     delete_all_posts,
+    delete_all_reviews,
     delete_all_comments,
     unlike_all,
+    unlike_all_reviews,
     unrank_all,
     end_all,
     end_all_sessions,

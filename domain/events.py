@@ -2,7 +2,7 @@
 
 from domain.accounts.events import PrivacyChanged, ProfileChanged, SessionRevoked, UserDeleted, UserRegistered
 from domain.comments.events import CommentCreated, CommentDeleted, CommentEdited
-from domain.counters.events import DishCounters, PostCounters, RestaurantCounters, UserCounters
+from domain.counters.events import DishCounters, PostCounters, RestaurantCounters, ReviewCounters, UserCounters
 from domain.dishes.events import DishAdded, DishEdited, DishRemoved
 from domain.eventlog import Delivery, Event, Logged
 from domain.graph.events import (
@@ -26,6 +26,7 @@ from domain.posts.events import PostDeleted, PostEdited, PostPublished, PostVisi
 from domain.progression.events import BadgeEarned, LevelChanged, LevelReached, PointsChanged
 from domain.rankings.events import RankingChanged
 from domain.reactions.events import PostLiked, PostUnliked
+from domain.reviews.events import ReviewCreated, ReviewDeleted, ReviewEdited, ReviewLiked, ReviewUnliked
 
 AnyEvent = (
     SessionRevoked
@@ -64,10 +65,16 @@ AnyEvent = (
     | LevelChanged
     | BadgeEarned
     | LevelReached
+    | ReviewCreated
+    | ReviewEdited
+    | ReviewDeleted
+    | ReviewLiked
+    | ReviewUnliked
     | PostCounters
     | UserCounters
     | RestaurantCounters
     | DishCounters
+    | ReviewCounters
     | NotificationUpserted
     | NotificationRemoved
     | NotificationsRead

@@ -13,6 +13,7 @@ NotificationID = NewType("NotificationID", UUID)
 RestaurantID = NewType("RestaurantID", UUID)
 DishID = NewType("DishID", UUID)
 RankingID = NewType("RankingID", UUID)
+ReviewID = NewType("ReviewID", UUID)
 
 
 def new_id() -> UUID:

@@ -20,6 +20,7 @@ APP_CONFIG = AppConfig(
             "domain.dishes.tables",
             "domain.rankings.tables",
             "domain.progression.tables",
+            "domain.reviews.tables",
             "domain.counters.tables",
             "domain.notifications.tables",
         ]

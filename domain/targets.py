@@ -14,7 +14,7 @@ from domain import db
 from domain.accounts.rules import Viewer
 from domain.errors import NotFound
 
-TargetType = Literal["post"]
+TargetType = Literal["post", "review"]
 
 
 class Target(msgspec.Struct, frozen=True):

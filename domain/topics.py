@@ -4,7 +4,7 @@ import re
 from typing import Final
 from uuid import UUID
 
-from domain.ids import DishID, PostID, RestaurantID, SessionID, UserID
+from domain.ids import DishID, PostID, RestaurantID, ReviewID, SessionID, UserID
 from domain.text import slug
 
 NAMED: Final = {"leaderboard", "trending"}
@@ -37,6 +37,11 @@ def dish(dish_id: DishID) -> str:
 def leaderboard(board: str) -> str:
     """What anybody hears about a leaderboard."""
     return f"leaderboard:{board}"
+
+
+def review(review_id: ReviewID) -> str:
+    """What anybody who may see a review hears about it."""
+    return f"review:{review_id}"
 
 
 def notifications(user_id: UserID) -> str:

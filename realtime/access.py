@@ -13,6 +13,7 @@ from domain.ids import UserID
 from domain.leaderboards.queries import board_access
 from domain.places.queries import restaurant_access
 from domain.posts.queries import post_access
+from domain.reviews.queries import review_access
 from domain.settings import settings
 from domain.together import Together
 
@@ -40,6 +41,7 @@ KINDS: dict[str, Ask[Any]] = {
     "restaurant": restaurant_access,
     "dish": dish_access,
     "leaderboard": board_access,
+    "review": review_access,
 }
 
 # Topics that are the viewer's own: nothing to ask.

@@ -11,7 +11,7 @@ from domain.accounts.rules import Viewer
 from domain.comments.queries import spoken_on
 from domain.ids import UserID
 from domain.posts.queries import visible_posts
-from domain.rankings.queries import ranked_on
+from domain.reviews.queries import heard_of
 from realtime.access import HOME, channel
 from realtime.home import Audiences, author_of
 from realtime.news import News, milliseconds
@@ -20,11 +20,11 @@ from realtime.replay import Ring
 Spoken = Callable[[Collection[UserID], Collection[UUID]], Awaitable[set[tuple[UserID, UUID]]]]
 
 # Topics on which acts of people who are blocked are withheld, and what is below them; and who said something there.
-SPOKEN: dict[str, Spoken] = {"post": spoken_on, "dish": ranked_on, "restaurant": ranked_on}
+SPOKEN: dict[str, Spoken] = {"post": spoken_on, "review": spoken_on, "dish": heard_of, "restaurant": heard_of}
 WITHHOLDING = tuple(f"{kind}:" for kind in SPOKEN)
 HOME_NEWS = "author:*"  # where the ring keeps the news of all authors
 PUBLISHED = "post.published"
-TAKES_BACK = {"comment.deleted", "ranking.changed"}  # what may leave nothing that the database knows
+TAKES_BACK = {"comment.deleted", "ranking.changed", "review.deleted"}  # what may leave nothing that the database knows
 CATCH_UP_S = 2.0  # a batch is cut at least every `settings.watermark_s`
 HOLDS_POST = topics.holds("post:")
 

@@ -20,9 +20,10 @@ LISTENERS = {
     "home": "the user; what is posted by those they follow and have not muted",
     "user:{id}": "who may see the profile; of posts only public ones are told",
     "post:{id}": "who may see the post; not what is said by people with a block between them, or below that",
-    "restaurant:{id}": "anybody who has signed in; not what is ranked by people with a block between them",
-    "dish:{id}": "anybody who has signed in; not what is ranked by people with a block between them",
     "leaderboard:{board}": "anybody who has signed in; of its changes at most four a second, merged",
+    "review:{id}": "who may see the review; not what is said by people with a block between them, or below that",
+    "restaurant:{id}": "anybody who has signed in; not what people with a block between them rank and review",
+    "dish:{id}": "anybody who has signed in; not what people with a block between them rank and review",
 }
 
 POSITIONS = [

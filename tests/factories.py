@@ -14,6 +14,8 @@ from domain.places.actions import NewRestaurant, add_restaurant
 from domain.places.queries import Restaurant
 from domain.posts.actions import NewPost, publish_post
 from domain.posts.queries import Post
+from domain.reviews.actions import NewReview, review_dish
+from domain.reviews.queries import Review
 from domain.sessions.actions import Device, Registration, register
 from domain.targets import Target
 from realtime.cuts import Cuts
@@ -65,6 +67,13 @@ async def make_dish(viewer: Viewer | None = None, restaurant: Restaurant | None 
     restaurant = restaurant or await make_restaurant(viewer)
     new: dict[str, Any] = {"name": f"Pizza {next(_numbers)}", "dish_type": "pizza"}
     return await add_dish(viewer, restaurant.id, NewDish(**new | given))
+
+
+async def make_review(viewer: Viewer | None = None, dish: Dish | None = None, **given: Any) -> Review:
+    """A review of a new dish, by somebody new when nobody is named."""
+    dish = dish or await make_dish()
+    new: dict[str, Any] = {"content": "Crisp, and not too salty"}
+    return await review_dish(viewer or await make_user(), dish.id, NewReview(**new | given))
 
 
 async def settle() -> None:

@@ -1,4 +1,4 @@
-"""Comments: what people say to each other about a post, and later about other things.
+"""Comments: what people say to each other about a post or a review.
 
 A comment has a **target** (domain/targets.py) and perhaps a **parent** on the same target, and is then a reply. Replies
 have none. Whoever may see the target may comment and read, but two people with a block between them, either way, do

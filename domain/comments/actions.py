@@ -172,8 +172,12 @@ async def delete_comment(viewer: Viewer, comment_id: CommentID) -> None:
 
 # What is above is held first, as by everybody else who deletes: so nobody waits for somebody who waits for them, and no
 # reply comes that would go untold.
-HOLD_TARGETS = """
+HOLD_POSTS = """
 SELECT FROM posts WHERE id IN (SELECT target_id FROM comments WHERE author_id = $1) ORDER BY id FOR KEY SHARE
+"""
+
+HOLD_REVIEWS = """
+SELECT FROM reviews WHERE id IN (SELECT target_id FROM comments WHERE author_id = $1) ORDER BY id FOR KEY SHARE
 """
 
 HOLD_ABOVE = """
@@ -204,7 +208,8 @@ FROM gone JOIN ended USING (id)
 
 async def delete_all_comments(viewer: Viewer) -> None:
     """Delete all that who leaves has said, and what was replied to it. A part of departures."""
-    await db.fetch(HOLD_TARGETS, viewer.id)
+    await db.fetch(HOLD_POSTS, viewer.id)
+    await db.fetch(HOLD_REVIEWS, viewer.id)
     await db.fetch(HOLD_ABOVE, viewer.id)
     await db.fetchval(DELETE_ALL_COMMENTS, viewer.id)
 

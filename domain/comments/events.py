@@ -14,7 +14,7 @@ class CommentCreated(Event, frozen=True, kw_only=True):
     """Somebody commented, or replied."""
 
     type: ClassVar[str] = "comment.created"
-    heard_on: ClassVar[tuple[str, ...]] = ("post",)
+    heard_on: ClassVar[tuple[str, ...]] = ("post", "review")
     comment: Comment
 
 
@@ -22,7 +22,7 @@ class CommentEdited(Event, frozen=True, kw_only=True):
     """Its author changed it."""
 
     type: ClassVar[str] = "comment.edited"
-    heard_on: ClassVar[tuple[str, ...]] = ("post",)
+    heard_on: ClassVar[tuple[str, ...]] = ("post", "review")
     id: CommentID
     content: str
     mentions: list[UserRef]
@@ -33,7 +33,7 @@ class CommentDeleted(Event, frozen=True, kw_only=True):
     """Its author, or the target's, deleted it; `ids` are all that went: its own, then its replies'."""
 
     type: ClassVar[str] = "comment.deleted"
-    heard_on: ClassVar[tuple[str, ...]] = ("post",)
+    heard_on: ClassVar[tuple[str, ...]] = ("post", "review")
     id: CommentID
     ids: list[CommentID]
     parent_id: CommentID | None

@@ -73,14 +73,15 @@ READ_REPLIES = _READ + (
 
 SPOKEN_ON = """
 SELECT DISTINCT author_id, target_id FROM comments
-WHERE author_id = ANY($1::uuid[]) AND target_type = 'post' AND target_id = ANY($2::uuid[])
+WHERE author_id = ANY($1::uuid[]) AND target_id = ANY($2::uuid[])
 """
 
 # A statement that has waited for the row finds none when it was deleted meanwhile.
 HOLD_COMMENT = """
 SELECT c.author_id, c.parent_id, c.target_type, c.target_id, t.owner_id,
     ARRAY(SELECT p.author_id FROM comments p WHERE p.id = c.parent_id) AS above
-FROM comments c JOIN visible_targets($1) t ON t.type = c.target_type AND t.id = c.target_id
+FROM comments c
+CROSS JOIN LATERAL (SELECT owner_id FROM visible_targets($1) v WHERE v.type = c.target_type AND v.id = c.target_id) t
 WHERE c.id = $2 AND EXISTS (SELECT FROM visible_comments($1) v WHERE v.id = $2)
 FOR UPDATE OF c
 """
@@ -113,9 +114,9 @@ async def read_comments(
     return [_comment(row) for row in found]
 
 
-async def spoken_on(people: Collection[UserID], post_ids: Collection[UUID]) -> set[tuple[UserID, UUID]]:
-    """(person, post) where one of these people commented on one of these posts."""
-    rows = await db.fetch(SPOKEN_ON, people, post_ids)
+async def spoken_on(people: Collection[UserID], target_ids: Collection[UUID]) -> set[tuple[UserID, UUID]]:
+    """(person, target) where one of these people commented on one of these targets, of whatever type."""
+    rows = await db.fetch(SPOKEN_ON, people, target_ids)
     return {(row["author_id"], row["target_id"]) for row in rows}
 
 

@@ -9,7 +9,7 @@ from domain.posts.tables import Posts
 
 
 class Comments(Table, tablename="comments", db=DB):
-    """A comment or a reply; `post_id` is generated: the post that a comment, not a reply, is deleted with."""
+    """A comment or a reply; `post_id` and `review_id` are generated: what a comment, not a reply, is deleted with."""
 
     id = UUID(primary_key=True)
     target_type = Varchar(length=20)
@@ -20,3 +20,4 @@ class Comments(Table, tablename="comments", db=DB):
     created_at = Timestamptz()
     edited_at = Timestamptz(null=True)
     post_id = ForeignKey(Posts, null=True)
+    review_id = UUID(null=True)

@@ -28,6 +28,16 @@ class UserCounters(Event, frozen=True, kw_only=True):
     posts: int
 
 
+class ReviewCounters(Event, frozen=True, kw_only=True):
+    """A review's counts."""
+
+    type: ClassVar[str] = "review.counters"
+    heard_on: ClassVar[tuple[str, ...]] = ("review",)
+    delivery: ClassVar[Delivery] = "state"
+    likes: int
+    comments: int
+
+
 class RestaurantCounters(Event, frozen=True, kw_only=True):
     """A restaurant's counts."""
 

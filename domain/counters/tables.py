@@ -25,6 +25,14 @@ class UserCounts(Table, tablename="user_counts", db=DB):
     posts = Integer()
 
 
+class ReviewCounts(Table, tablename="review_counts", db=DB):
+    """A review's counts; a missing row is all zeros."""
+
+    review_id = UUID(primary_key=True)
+    likes = Integer()
+    comments = Integer()
+
+
 class RestaurantCounts(Table, tablename="restaurant_counts", db=DB):
     """A restaurant's counts; a missing row is all zeros."""
 

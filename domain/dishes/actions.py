@@ -97,6 +97,7 @@ WHERE id = $2 AND restaurant_id = $3
 # Whatever people have said of it, also what they have taken back.
 IS_KEPT = """
 SELECT EXISTS (SELECT FROM dish_rankings WHERE dish_id = $1) OR EXISTS (SELECT FROM ranking_history WHERE dish_id = $1)
+    OR EXISTS (SELECT FROM reviews WHERE dish_id = $1)
 """
 
 DELETE_DISH = "DELETE FROM dishes WHERE id = $1"
@@ -140,7 +141,7 @@ async def edit_dish(viewer: Viewer, dish_id: DishID, changes: DishChanges) -> Di
 
 
 async def remove_dish(viewer: Viewer, dish_id: DishID) -> None:
-    """Delete it; one that somebody ranked is only no longer available. Raises DishNotFound, NotYourDish."""
+    """Delete it; one that somebody ranked or reviewed is only no longer available. Raises DishNotFound, NotYourDish."""
     async with transaction():
         dish = await _held(viewer, dish_id)
         if await db.fetchval(IS_KEPT, dish_id):

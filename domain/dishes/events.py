@@ -34,7 +34,7 @@ class DishEdited(Event, frozen=True, kw_only=True):
 
 
 class DishRemoved(Event, frozen=True, kw_only=True):
-    """It is gone: nobody had ranked it. One that somebody ranked is edited instead, and no longer available."""
+    """It is gone: nobody had ranked or reviewed it; else it is edited instead, and no longer available."""
 
     type: ClassVar[str] = "dish.removed"
     heard_on: ClassVar[tuple[str, ...]] = ("restaurant", "dish")

@@ -25,6 +25,7 @@ class Notifications(Table, tablename="notifications", db=DB):
     actor_id = UUID(null=True)
     subject_id = UUID(null=True)
     post_id = UUID(null=True)
+    review_id = UUID(null=True)
     parent_id = UUID(null=True)
     is_batch = Boolean()
     batch_count = Integer()

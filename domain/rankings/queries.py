@@ -1,6 +1,5 @@
 """What can be seen of rankings, and by whom."""
 
-from collections.abc import Collection
 from uuid import UUID
 
 import msgspec
@@ -202,15 +201,3 @@ async def next_pair(
         rank=found.best if asked is None and found.best <= LAST else None,
         questions=found.questions,
     )
-
-
-RANKED_ON = """
-SELECT user_id, dish_id AS thing FROM dish_rankings WHERE user_id = ANY($1::uuid[]) AND dish_id = ANY($2::uuid[])
-UNION
-SELECT user_id, restaurant_id FROM dish_rankings WHERE user_id = ANY($1::uuid[]) AND restaurant_id = ANY($2::uuid[])
-"""
-
-
-async def ranked_on(people: Collection[UserID], things: Collection[UUID]) -> set[tuple[UserID, UUID]]:
-    """(person, thing) where one of these people ranked one of these dishes, or one at one of these restaurants."""
-    return {(row["user_id"], row["thing"]) for row in await db.fetch(RANKED_ON, people, things)}

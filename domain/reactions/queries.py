@@ -11,7 +11,7 @@ from domain.reactions.events import PostLiked, PostUnliked
 
 
 class Likes(msgspec.Struct, frozen=True):
-    """How many like a post, the viewer's own like included at once, and whether the viewer does."""
+    """How many like it, the viewer's own like included at once, and whether the viewer does."""
 
     likes: int
     liked: bool

@@ -37,7 +37,7 @@ export interface Comment {
 
 /** The thing that something is said about. */
 export interface Target {
-  type: 'post';
+  type: 'post' | 'review';
   id: string;
 }
 
@@ -130,7 +130,7 @@ export interface DishEdited {
   updated_at: string;
 }
 
-/** It is gone: nobody had ranked it. One that somebody ranked is edited instead, and no longer available. */
+/** It is gone: nobody had ranked or reviewed it; else it is edited instead, and no longer available. */
 export interface DishRemoved {
   id: string;
   restaurant_id: string;
@@ -445,6 +445,66 @@ export interface RestaurantEdited {
   updated_at: string;
 }
 
+/** A review's counts. */
+export interface ReviewCounters {
+  likes: number;
+  comments: number;
+}
+
+/** Somebody reviewed a dish. Told to clients when the account is public. `city` is a slug. */
+export interface ReviewCreated {
+  review: Review;
+  dish_type: string;
+  city: string | null;
+}
+
+/** What somebody says of a dish, as a viewer sees it; `viewer` is null in what everybody is told. */
+export interface Review {
+  id: string;
+  author: UserRef;
+  dish_id: string;
+  dish: DishRef;
+  restaurant_id: string;
+  content: string;
+  stars: number | null;
+  photos: string[];
+  counters: ReviewTotals;
+  viewer: ReviewOwn | null;
+  created_at: string;
+  edited_at: string | null;
+}
+
+/** How many like it, and how many comments it has. */
+export interface ReviewTotals {
+  likes: number;
+  comments: number;
+}
+
+/** What the viewer did with it. */
+export interface ReviewOwn {
+  liked: boolean;
+}
+
+/** It is gone, with its likes and comments. */
+export interface ReviewDeleted {
+  id: string;
+  author_id: string;
+  dish_id: string;
+  restaurant_id: string;
+}
+
+/** Its author changed it. Counters are not repeated: they have a writer of their own. */
+export interface ReviewEdited {
+  id: string;
+  dish_id: string;
+  restaurant_id: string;
+  content: string;
+  stars: number | null;
+  stars_before: number | null;
+  photos: string[];
+  edited_at: string;
+}
+
 /** A user's counts. */
 export interface UserCounters {
   followers: number;
@@ -481,18 +541,23 @@ export interface Events {
   'restaurant.added': RestaurantAdded;
   'restaurant.counters': RestaurantCounters;
   'restaurant.edited': RestaurantEdited;
+  'review.counters': ReviewCounters;
+  'review.created': ReviewCreated;
+  'review.deleted': ReviewDeleted;
+  'review.edited': ReviewEdited;
   'user.counters': UserCounters;
   'user.deleted': UserDeleted;
 }
 
 /** The types of events of each topic. */
 export interface Topics {
-  [topic: `dish:${string}`]: 'dish.counters' | 'dish.edited' | 'dish.removed' | 'ranking.changed';
+  [topic: `dish:${string}`]: 'dish.counters' | 'dish.edited' | 'dish.removed' | 'ranking.changed' | 'review.created' | 'review.deleted' | 'review.edited';
   home: 'post.published';
   [topic: `leaderboard:${string}`]: 'leaderboard.changed';
   notifications: 'badge.earned' | 'level.reached' | 'notification.removed' | 'notification.upserted' | 'notifications.read';
   [topic: `post:${string}`]: 'comment.created' | 'comment.deleted' | 'comment.edited' | 'post.counters' | 'post.deleted' | 'post.edited';
-  [topic: `restaurant:${string}`]: 'dish.added' | 'dish.edited' | 'dish.removed' | 'ranking.changed' | 'restaurant.added' | 'restaurant.counters' | 'restaurant.edited';
+  [topic: `restaurant:${string}`]: 'dish.added' | 'dish.edited' | 'dish.removed' | 'ranking.changed' | 'restaurant.added' | 'restaurant.counters' | 'restaurant.edited' | 'review.created' | 'review.deleted' | 'review.edited';
+  [topic: `review:${string}`]: 'comment.created' | 'comment.deleted' | 'comment.edited' | 'review.counters' | 'review.deleted' | 'review.edited';
   [topic: `user:${string}`]: 'post.published' | 'profile.changed' | 'user.counters' | 'user.deleted';
 }
 

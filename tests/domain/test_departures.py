@@ -324,7 +324,7 @@ async def test_fifty_of_everything_cost_as_many_statements_as_one(statements: St
 
     savepoints = 2
     assert for_fifty[1:-1] == for_one[1:-1]
-    assert len(for_fifty) == len(for_one) < 20 + savepoints
+    assert len(for_fifty) == len(for_one) < 24 + savepoints
 
 
 # what follows

@@ -29,7 +29,6 @@ from domain.rankings.queries import (
     Ranking,
     RankingChange,
     next_pair,
-    ranked_on,
     read_history,
     read_rankings_of,
     read_rankings_on,
@@ -575,16 +574,6 @@ async def test_who_ranked_nothing_has_an_empty_list_and_who_is_not_there_none() 
     assert await read_history(ana, ana.id, None, 10) == []
     with pytest.raises(UserNotFound):
         await read_rankings_of(ana, nobody, None, 10)
-
-
-async def test_who_ranked_something_on_a_dish_or_at_a_restaurant_is_known() -> None:
-    ana, ben, dishes = await make_user(), await make_user(), await some_dishes(2)
-    await rank(ana, dishes[0], 1)
-    there = dishes[0].restaurant.id
-
-    found = await ranked_on({ana.id, ben.id}, {dishes[0].id, dishes[1].id, there})
-
-    assert found == {(ana.id, dishes[0].id), (ana.id, there)}
 
 
 # the next pair
