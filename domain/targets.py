@@ -1,6 +1,6 @@
 """What people can comment on, whatever it is: a type and an id, and what the feature of that type says about it.
 
-Who may see a target, and whose it is, are a line for each type in the database's `visible_targets`. A feature registers
+Who may see a target, and whose it is, are a line for each type in the database's `visible_target`. A feature registers
 the rest here, so that comments import nothing of what lies below them.
 """
 
@@ -49,7 +49,7 @@ def missing(target: Target) -> NotFound:
     return _kinds[target.type].missing()
 
 
-IS_VISIBLE = "SELECT EXISTS (SELECT FROM visible_targets($1) WHERE type = $2 AND id = $3)"
+IS_VISIBLE = "SELECT EXISTS (SELECT FROM visible_target($1, $2, $3))"
 
 
 async def check_visible(viewer: Viewer, target: Target) -> None:

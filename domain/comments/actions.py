@@ -15,7 +15,7 @@ from domain.comments.rules import Content
 from domain.db import transaction
 from domain.errors import Forbidden, Invalid
 from domain.eventlog import emit, encode
-from domain.ids import CommentID, PostID, new_id
+from domain.ids import CommentID, new_id
 from domain.mentions.actions import mention
 from domain.mentions.queries import Said
 from domain.mentions.rules import names_in
@@ -53,7 +53,7 @@ ADD_COMMENT = """
 WITH author AS (
     SELECT id, username, display_name, avatar_url FROM users WHERE id = $1 FOR KEY SHARE
 ), target AS (
-    SELECT id FROM visible_targets($1) WHERE type = $3 AND id = $4
+    SELECT $4::uuid AS id FROM visible_target($1, $3, $4)
 ), parent AS (
     SELECT parent_id, author_id FROM visible_comments($1) WHERE id = $5 AND target_type = $3 AND target_id = $4
 ), added AS (
@@ -110,7 +110,7 @@ async def comment_on(viewer: Viewer, target: Target, new: NewComment) -> Comment
 async def _add_mentioning(viewer: Viewer, draft: Comment, time: datetime) -> Comment:
     async with transaction():
         said = Said("comment", draft.id)
-        mentioned = await mention(viewer, said, PostID(draft.target.id), draft.content)
+        mentioned = await mention(viewer, said, draft.target, draft.content)
         comment = await _add(viewer, msgspec.structs.replace(draft, mentions=mentioned.users), time)
         if mentioned.news is not None:
             await emit(mentioned.news, actor=viewer.id)
@@ -140,7 +140,7 @@ async def edit_comment(viewer: Viewer, comment_id: CommentID, changes: CommentCh
         if before is None:
             raise NotYourComment
         said = Said("comment", comment_id)
-        mentioned = await mention(viewer, said, PostID(comment.target.id), comment.content, before["content"])
+        mentioned = await mention(viewer, said, comment.target, comment.content, before["content"])
         comment = msgspec.structs.replace(comment, mentions=mentioned.users)
         edited = CommentEdited(
             id=comment_id,

@@ -61,7 +61,7 @@ READ_COMMENT = _READ + "WHERE c.id = $2 AND EXISTS (SELECT FROM visible_comments
 
 READ_COMMENTS = _READ + (
     "WHERE c.target_type = $2 AND c.target_id = $3 AND c.parent_id IS NULL AND ($4::uuid IS NULL OR c.id > $4)\n"
-    "    AND EXISTS (SELECT FROM visible_targets($1) t WHERE t.type = $2 AND t.id = $3)\n"
+    "    AND EXISTS (SELECT FROM visible_target($1, $2, $3))\n"
     "ORDER BY c.id LIMIT $5"
 )
 
@@ -81,7 +81,7 @@ HOLD_COMMENT = """
 SELECT c.author_id, c.parent_id, c.target_type, c.target_id, t.owner_id,
     ARRAY(SELECT p.author_id FROM comments p WHERE p.id = c.parent_id) AS above
 FROM comments c
-CROSS JOIN LATERAL (SELECT owner_id FROM visible_targets($1) v WHERE v.type = c.target_type AND v.id = c.target_id) t
+CROSS JOIN LATERAL visible_target($1, c.target_type, c.target_id) t
 WHERE c.id = $2 AND EXISTS (SELECT FROM visible_comments($1) v WHERE v.id = $2)
 FOR UPDATE OF c
 """

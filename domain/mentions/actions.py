@@ -9,10 +9,11 @@ from domain import db
 from domain.accounts.queries import UserRef
 from domain.accounts.rules import Viewer
 from domain.clock import now
-from domain.ids import PostID
+from domain.ids import PostID, ReviewID
 from domain.mentions.events import MentionsChanged
 from domain.mentions.queries import Said, mentioned
 from domain.mentions.rules import NAMES, Name, names_in
+from domain.targets import Target
 
 
 class Names(msgspec.Struct, forbid_unknown_fields=True):
@@ -52,8 +53,9 @@ SELECT (SELECT json_agg(n ORDER BY lower(n.username) COLLATE "C") FROM named n) 
 """
 
 
-async def mention(viewer: Viewer, said: Said, post_id: PostID, content: str, before: str = "") -> Mentioned:
-    """Have what was said mention whom its content names, and no longer whom it named `before`.
+async def mention(viewer: Viewer, said: Said, on: Target, content: str, before: str = "") -> Mentioned:
+    """Have what was said, itself `on` or a comment on that, mention whom its content names, and no longer whom it named
+    `before`.
 
     A part of the caller's transaction, behind its lock on what was said; the caller emits the news after its own.
     """
@@ -65,5 +67,12 @@ async def mention(viewer: Viewer, said: Said, post_id: PostID, content: str, bef
     users, added, removed = mentioned(row["users"]), row["added"], row["removed"]
     if not added and not removed:
         return Mentioned(users, None)
-    news = MentionsChanged(target=said, post_id=post_id, author_id=viewer.id, added=added, removed=removed)
+    news = MentionsChanged(
+        target=said,
+        post_id=PostID(on.id) if on.type == "post" else None,
+        review_id=ReviewID(on.id) if on.type == "review" else None,
+        author_id=viewer.id,
+        added=added,
+        removed=removed,
+    )
     return Mentioned(users, news)

@@ -19,6 +19,7 @@ from domain.mentions.queries import Said
 from domain.posts.events import PostDeleted, PostEdited, PostPublished, PostVisibilityChanged
 from domain.posts.queries import Post, Subject, read_post
 from domain.posts.rules import Content, ImageUrl, PostType, Title, Visibility
+from domain.targets import Target
 
 T = TypeVar("T")
 
@@ -90,7 +91,7 @@ async def publish_post(viewer: Viewer, new: NewPost) -> Post:
         is_public = await db.fetchval(ADD_POST, post_id, viewer.id, *details, *things, now())
         if is_public is None:
             raise UserNotFound
-        mentioned = await mention(viewer, Said("post", post_id), post_id, new.content)
+        mentioned = await mention(viewer, Said("post", post_id), Target("post", post_id), new.content)
         post = await read_post(viewer, post_id)
         heard_by = [topics.user(viewer.id)] if is_public else []
         heard_by += [topics.author(viewer.id)] if new.visibility != "private" else []
@@ -117,8 +118,8 @@ async def edit_post(viewer: Viewer, post_id: PostID, changes: PostChanges) -> Po
             raise NotYourPost
         mentions = None
         if changes.content is not UNSET:
-            said = Said("post", post_id)
-            mentions = (await mention(viewer, said, post_id, changes.content, before["content"])).news
+            said, on = Said("post", post_id), Target("post", post_id)
+            mentions = (await mention(viewer, said, on, changes.content, before["content"])).news
         post = await read_post(viewer, post_id)
         if post.visibility != before["visibility"]:
             shown = PostVisibilityChanged(id=post.id, author_id=viewer.id, visibility=post.visibility)
