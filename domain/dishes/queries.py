@@ -73,9 +73,11 @@ class DishNotFound(NotFound):
 _READ_DISH = """
 SELECT d.id, d.restaurant_id, r.name AS restaurant_name, r.city, d.name, d.description, d.price, d.currency,
     d.image_url, d.dish_type, d.tags, d.is_seasonal, d.is_available, d.created_at, d.updated_at,
-    greatest(coalesce(c.rankings, 0) + coalesce(own.rankings, 0), 0) AS rankings, coalesce(c.reviews, 0) AS reviews
+    greatest(coalesce(c.rankings, 0) + coalesce(own.rankings, 0), 0) AS rankings,
+    greatest(coalesce(c.reviews, 0) + coalesce(said.reviews, 0), 0) AS reviews
 FROM dishes d JOIN restaurants r ON r.id = d.restaurant_id LEFT JOIN dish_counts c ON c.dish_id = d.id
 LEFT JOIN unfolded_rankings($1) own ON own.dish_id = d.id
+LEFT JOIN unfolded_reviews($1) said ON said.thing = d.id
 """
 READ_DISH = _READ_DISH + "WHERE d.id = $2"
 

@@ -79,9 +79,11 @@ class RestaurantNotFound(NotFound):
 _READ_RESTAURANT = """
 SELECT r.id, r.name, r.address, r.city, r.state, r.country, r.postal_code, r.latitude, r.longitude, r.phone, r.website,
     r.hours, r.cuisine_type, r.price_range, r.photos, r.created_at, r.updated_at,
-    greatest(coalesce(c.dishes, 0) + coalesce(own.dishes, 0), 0) AS dishes, coalesce(c.reviews, 0) AS reviews
+    greatest(coalesce(c.dishes, 0) + coalesce(own.dishes, 0), 0) AS dishes,
+    greatest(coalesce(c.reviews, 0) + coalesce(said.reviews, 0), 0) AS reviews
 FROM restaurants r LEFT JOIN restaurant_counts c ON c.restaurant_id = r.id
 LEFT JOIN unfolded_dishes($1) own ON own.restaurant_id = r.id
+LEFT JOIN unfolded_reviews($1) said ON said.thing = r.id
 """
 
 READ_RESTAURANT = _READ_RESTAURANT + "WHERE r.id = $2"
