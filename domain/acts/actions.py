@@ -14,6 +14,7 @@ from domain.mentions.events import MentionsChanged
 from domain.notifications import actions as notifications
 from domain.notifications.rules import Act, Undo
 from domain.reactions.events import PostLiked
+from domain.reviews.events import ReviewLiked
 from domain.settings import settings
 
 _decoders: dict[str, msgspec.json.Decoder[Any]] = {kind.type: msgspec.json.Decoder(kind) for kind in FOLDED}
@@ -30,19 +31,21 @@ async def fold(events: Sequence[Logged]) -> None:
 
 
 def _named(happened: Collection[Happened]) -> tuple[set[UUID], set[UUID]]:
-    """The posts that something was done to, and the comments that may answer others."""
-    posts: set[UUID] = set()
+    """The posts and reviews that something was done to, and the comments that may answer others."""
+    things: set[UUID] = set()
     comments: set[UUID] = set()
     for data, _ in happened:
         match data:
             case PostLiked(post_id=post_id):
-                posts.add(post_id)
+                things.add(post_id)
+            case ReviewLiked(review_id=review_id):
+                things.add(review_id)
             case CommentCreated(comment=comment):
-                posts.add(comment.target.id)
+                things.add(comment.target.id)
                 comments |= {comment.id} if comment.parent_id is not None else set()
-            case MentionsChanged(target=said, post_id=post_id):
-                posts.add(post_id)
+            case MentionsChanged(target=said, post_id=post_id, review_id=review_id):
+                things |= {each for each in (post_id, review_id) if each is not None}
                 comments |= {said.id} if said.type == "comment" else set()
             case _:
                 pass
-    return posts, comments
+    return things, comments

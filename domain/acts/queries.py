@@ -8,9 +8,10 @@ from domain.acts.rules import seen_as
 from domain.ids import UserID
 from domain.notifications.rules import Act
 
-# Of posts their authors; of comments the authors of what they reply to.
+# Of posts and reviews their authors; of comments the authors of what they reply to.
 OWNERS = """
 SELECT id, author_id FROM posts WHERE id = ANY($1::uuid[])
+UNION ALL SELECT id, author_id FROM reviews WHERE id = ANY($1::uuid[])
 UNION ALL SELECT c.id, p.author_id FROM comments c JOIN comments p ON p.id = c.parent_id WHERE c.id = ANY($2::uuid[])
 """
 
@@ -31,11 +32,11 @@ WHERE (act.actor_id IS NULL OR EXISTS (SELECT FROM users u WHERE u.id = act.acto
 """
 
 
-async def owners_of(post_ids: Collection[UUID], comment_ids: Collection[UUID]) -> dict[UUID, UserID]:
-    """Whose these posts are, and what these comments reply to; of what is gone, nobody's."""
-    if not post_ids and not comment_ids:
+async def owners_of(things: Collection[UUID], comment_ids: Collection[UUID]) -> dict[UUID, UserID]:
+    """Whose these posts and reviews are, and what these comments reply to; of what is gone, nobody's."""
+    if not things and not comment_ids:
         return {}
-    return {row["id"]: row["author_id"] for row in await db.fetch(OWNERS, post_ids, comment_ids)}
+    return {row["id"]: row["author_id"] for row in await db.fetch(OWNERS, things, comment_ids)}
 
 
 async def tellable(acts: Sequence[Act]) -> set[Act]:

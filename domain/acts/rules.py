@@ -18,17 +18,22 @@ from domain.graph.events import (
     UserMuted,
     UserUnfollowed,
 )
-from domain.ids import UserID
+from domain.ids import PostID, ReviewID, UserID
 from domain.mentions.events import MentionsChanged
-from domain.notifications.rules import Act, ActType, Details, Step, Undo
+from domain.notifications.rules import Act, Step, Undo
 from domain.posts.events import PostDeleted
 from domain.progression.events import BadgeEarned, LevelReached
 from domain.reactions.events import PostLiked, PostUnliked
+from domain.reviews.events import ReviewDeleted, ReviewLiked, ReviewUnliked
+from domain.wording import ActType, Details
 
 FOLDED: tuple[type[Event], ...] = (
     PostLiked,
     PostUnliked,
     PostDeleted,
+    ReviewLiked,
+    ReviewUnliked,
+    ReviewDeleted,
     CommentCreated,
     CommentDeleted,
     UserFollowed,
@@ -45,6 +50,7 @@ FOLDED: tuple[type[Event], ...] = (
     LevelReached,
 )
 LIKE: frozenset[ActType] = frozenset({"like"})
+REVIEW_LIKE: frozenset[ActType] = frozenset({"review_like"})
 FOLLOW: frozenset[ActType] = frozenset({"follow", "follow_request"})
 REQUEST: frozenset[ActType] = frozenset({"follow_request"})
 ACCEPTED: frozenset[ActType] = frozenset({"follow_accepted"})
@@ -57,17 +63,17 @@ Happened = tuple[Any, datetime]
 def steps_of(happened: Collection[Happened], owners: dict[UUID, UserID]) -> list[Step]:
     """What the events are to inboxes, in their order; one's own acts are news to nobody.
 
-    `owners` maps a post to its author, and a reply to the author of what it answers; what is gone is not in it.
+    `owners` maps a post or a review to its author, and a reply to the author of what it answers; without what is gone.
     """
     steps: list[Step] = []
     for data, at in happened:
         match data:
-            case PostLiked():
+            case PostLiked() | PostUnliked() | ReviewLiked() | ReviewUnliked():
                 steps += _of_like(data, owners, at)
-            case PostUnliked(post_id=post_id, user_id=actor):
-                steps.append(Undo("act", post_id, actor, LIKE))
             case PostDeleted(id=post_id):
                 steps.append(Undo("post", post_id))
+            case ReviewDeleted(id=review_id):
+                steps.append(Undo("review", review_id))
             case CommentCreated(comment=comment):
                 steps += _of_comment(comment, owners, at)
             case CommentDeleted(ids=ids):
@@ -83,32 +89,47 @@ def steps_of(happened: Collection[Happened], owners: dict[UUID, UserID]) -> list
     return [step for step in steps if isinstance(step, Undo) or step.user_id != step.actor_id]
 
 
-def _of_like(liked: PostLiked, owners: dict[UUID, UserID], at: datetime) -> list[Act]:
-    post_id = liked.post_id
-    if post_id not in owners:
-        return []
-    return [Act(owners[post_id], "like", f"post_interaction:post:{post_id}", liked.user_id, post_id, post_id, at)]
+def _of_like(data: Any, owners: dict[UUID, UserID], at: datetime) -> list[Step]:
+    match data:
+        case PostLiked(post_id=post_id, user_id=actor) if post_id in owners:
+            key = f"post_interaction:post:{post_id}"
+            return [Act(owners[post_id], "like", key, actor, post_id, post_id, at)]
+        case ReviewLiked(review_id=review_id, user_id=actor) if review_id in owners:
+            key = f"review_interaction:review:{review_id}"
+            return [Act(owners[review_id], "review_like", key, actor, review_id, None, at, review_id=review_id)]
+        case PostUnliked(post_id=post_id, user_id=actor):
+            return [Undo("act", post_id, actor, LIKE)]
+        case ReviewUnliked(review_id=review_id, user_id=actor):
+            return [Undo("act", review_id, actor, REVIEW_LIKE)]
+        case _:
+            return []
 
 
 def _of_comment(comment: Any, owners: dict[UUID, UserID], at: datetime) -> list[Act]:
-    """One comment tells nobody twice: whom it replies to hears of the reply, the post's author else of the comment."""
-    actor, post_id = comment.author.id, comment.target.id
+    """One comment tells nobody twice: whom it replies to hears of the reply, the target's author else of it."""
+    actor, target = comment.author.id, comment.target
+    post_id = PostID(target.id) if target.type == "post" else None
+    review_id = ReviewID(target.id) if target.type == "review" else None
     acts: list[Act] = []
     if comment.id in owners:
         key = f"reply:comment:{comment.parent_id}"
-        acts.append(Act(owners[comment.id], "reply", key, actor, comment.id, post_id, at))
-    if post_id in owners and all(owners[post_id] != act.user_id for act in acts):
-        acts.append(Act(owners[post_id], "comment", f"comment:post:{post_id}", actor, comment.id, post_id, at))
+        acts.append(Act(owners[comment.id], "reply", key, actor, comment.id, post_id, at, review_id))
+    if target.id in owners and all(owners[target.id] != act.user_id for act in acts):
+        key = f"comment:{target.type}:{target.id}"
+        acts.append(Act(owners[target.id], "comment", key, actor, comment.id, post_id, at, review_id))
     return acts
 
 
 def _of_mentions(changed: MentionsChanged, owners: dict[UUID, UserID], at: datetime) -> list[Step]:
     """Whom a comment is told to anyway hears nothing more of being mentioned in it."""
-    said, post_id, actor = changed.target.id, changed.post_id, changed.author_id
+    said, actor = changed.target.id, changed.author_id
+    post_id, review_id = changed.post_id, changed.review_id
+    on, kind = (post_id, "post") if review_id is None else (review_id, "review")
     steps: list[Step] = [Undo("act", said, actor, MENTION, user_id) for user_id in changed.removed]
-    if post_id in owners:
-        key, told = f"mention:post:{post_id}", {owners[post_id], owners.get(said)}
-        steps += [Act(each, "mention", key, actor, said, post_id, at) for each in changed.added if each not in told]
+    if on is not None and on in owners:
+        key, told = f"mention:{kind}:{on}", {owners[on], owners.get(said)}
+        others = [each for each in changed.added if each not in told]
+        steps += [Act(each, "mention", key, actor, said, post_id, at, review_id) for each in others]
     return steps
 
 
@@ -117,9 +138,9 @@ def _of_award(data: BadgeEarned | LevelReached, at: datetime) -> Act:
     user_id = data.user_id
     if isinstance(data, BadgeEarned):
         details = Details(data.badge.name, badge=data.badge.code)
-        return Act(user_id, "badge_earned", f"badge_earned:user:{user_id}", None, data.id, None, at, details)
+        return Act(user_id, "badge_earned", f"badge_earned:user:{user_id}", None, data.id, None, at, details=details)
     details = Details(data.level.name, level=data.level.level)
-    return Act(user_id, "level_reached", f"level_reached:user:{user_id}", None, data.id, None, at, details)
+    return Act(user_id, "level_reached", f"level_reached:user:{user_id}", None, data.id, None, at, details=details)
 
 
 def _of_people(data: Any, at: datetime) -> list[Step]:

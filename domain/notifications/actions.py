@@ -41,6 +41,7 @@ WITH undone AS (
     UNION SELECT n.* FROM unnest($4::uuid[], $5::uuid[]) AS pair (user_id, actor_id)
     JOIN notifications n ON n.user_id = pair.user_id AND n.actor_id = pair.actor_id AND NOT n.is_batch
     UNION SELECT n.* FROM notifications n WHERE n.post_id = ANY($6::uuid[]) AND n.parent_id IS NULL
+    UNION SELECT n.* FROM notifications n WHERE n.review_id = ANY($7::uuid[]) AND n.parent_id IS NULL
 )"""
 CONCERNED = _UNDONE + "SELECT DISTINCT user_id FROM undone"  # noqa: S608 # of constants
 
@@ -56,7 +57,7 @@ LOAD = (
     _UNDONE  # noqa: S608 # of constants
     + """, named AS (
     SELECT * FROM undone
-    UNION SELECT n.* FROM unnest($7::uuid[], $8::text[]) AS head (user_id, batch_key)
+    UNION SELECT n.* FROM unnest($8::uuid[], $9::text[]) AS head (user_id, batch_key)
     JOIN notifications n ON n.user_id = head.user_id AND n.batch_key = head.batch_key AND n.is_open
 )
 SELECT * FROM named
@@ -76,9 +77,9 @@ DELETE = "DELETE FROM notifications WHERE id = ANY($1::uuid[]) OR parent_id = AN
 # What closes makes room for what opens. As JSON the rows are made in a third of the time that arrays take, and in that
 # time the transaction stands still, and so does the news, which the same process relays.
 SAVE = """
-INSERT INTO notifications (id, user_id, type, batch_key, actor_id, subject_id, post_id, parent_id, is_batch,
+INSERT INTO notifications (id, user_id, type, batch_key, actor_id, subject_id, post_id, review_id, parent_id, is_batch,
     batch_count, is_open, is_suppressed, created_at, last_updated_at, read_at, details)
-SELECT id, user_id, type, batch_key, actor_id, subject_id, post_id, parent_id, is_batch,
+SELECT id, user_id, type, batch_key, actor_id, subject_id, post_id, review_id, parent_id, is_batch,
     batch_count, is_open, is_suppressed, created_at, last_updated_at, read_at, details
 FROM json_populate_recordset(NULL::notifications, $1) ORDER BY is_open
 ON CONFLICT (id) DO UPDATE SET parent_id = excluded.parent_id, batch_count = excluded.batch_count,
@@ -124,8 +125,8 @@ def _arrays(undone: Collection[Undo]) -> list[list[Any]]:
     by: dict[str, set[tuple[Any, Any]]] = defaultdict(set)
     for undo in undone:
         by[undo.by].add((undo.one, undo.other))
-    subjects, posts = [one for one, _ in by["subject"]], [one for one, _ in by["post"]]
-    return [*_columns(by["act"], 2), subjects, *_columns(by["pair"], 2), posts]
+    subjects, posts, reviews = ([one for one, _ in by[each]] for each in ("subject", "post", "review"))
+    return [*_columns(by["act"], 2), subjects, *_columns(by["pair"], 2), posts, reviews]
 
 
 async def _paces(paces: Collection[Pace], user_ids: Collection[UUID]) -> dict[Pace, list[Slot]]:

@@ -11,8 +11,8 @@ from domain.accounts.queries import UserRef
 from domain.accounts.rules import Viewer
 from domain.clock import stamp
 from domain.errors import NotFound
-from domain.ids import CommentID, NotificationID, PostID, UserID
-from domain.notifications.rules import WORDINGS, Details, NotificationType, Priority, message
+from domain.ids import CommentID, NotificationID, PostID, ReviewID, UserID
+from domain.wording import WORDINGS, Details, NotificationType, Priority, message
 
 
 class About(msgspec.Struct, frozen=True, omit_defaults=True, rename={"old": "from", "new": "to"}):
@@ -20,6 +20,7 @@ class About(msgspec.Struct, frozen=True, omit_defaults=True, rename={"old": "fro
     positions on a board."""
 
     post_id: PostID | None = None
+    review_id: ReviewID | None = None
     comment_id: CommentID | None = None
     parent_id: CommentID | None = None
     user_id: UserID | None = None
@@ -76,8 +77,8 @@ Before = tuple[datetime, NotificationID]
 # The actors of a batch are looked for among its latest children, so that one of 100,000 costs no more than one of 100.
 # People say many things below one post, but like it and follow somebody once: there three children are three actors.
 _READ = """
-SELECT n.id, n.type, n.batch_key, n.subject_id, n.post_id, n.parent_id, n.is_batch, n.batch_count, n.user_id,
-    n.actor_id, n.created_at, n.last_updated_at, n.read_at, n.details, (
+SELECT n.id, n.type, n.batch_key, n.subject_id, n.post_id, n.review_id, n.parent_id, n.is_batch, n.batch_count,
+    n.user_id, n.actor_id, n.created_at, n.last_updated_at, n.read_at, n.details, (
         SELECT coalesce(json_agg(json_build_object('id', u.id, 'username', u.username,
             'display_name', u.display_name, 'avatar_url', u.avatar_url) ORDER BY who.at DESC, who.actor_id), '[]')
         FROM (
@@ -169,11 +170,12 @@ def _notification(row: db.Row, read_at: datetime | None) -> Notification:
     actors = _actors.decode(row["actors"])
     wording, name = WORDINGS[kind], actors[0].display_name or actors[0].username if actors else None
     details = details_of(row)
+    about = "post" if row["review_id"] is None else "review"
     return Notification(
         id=row["id"],
         type=kind,
         title=wording.title,
-        message=message(kind, row["batch_count"], is_batch=row["is_batch"], name=name, details=details),
+        message=message(kind, row["batch_count"], is_batch=row["is_batch"], name=name, about=about, details=details),
         data=_about(kind, row, details),
         priority=wording.priority,
         is_batch=row["is_batch"],
@@ -199,16 +201,16 @@ def _about(kind: NotificationType, row: db.Row, details: Details | None) -> Abou
         return About(
             badge=one.badge, level=one.level, board=one.board, entity_id=one.entity_id, old=one.old, new=one.new
         )
-    post_id, subject_id = row["post_id"], row["subject_id"]
+    post_id, review_id, subject_id = row["post_id"], row["review_id"], row["subject_id"]
     match kind:
         case "follow" | "follow_request" | "follow_accepted":
             return About(user_id=row["actor_id"])
         case "reply":
-            return About(post_id, subject_id, CommentID(_last_part(row["batch_key"])))
-        case "like" | "post_interaction":
-            return About(post_id)
+            return About(post_id, review_id, subject_id, CommentID(_last_part(row["batch_key"])))
+        case "like" | "post_interaction" | "review_like" | "review_interaction":
+            return About(post_id, review_id)
         case "comment" | "mention":
-            return About(post_id, None if subject_id == post_id else subject_id)
+            return About(post_id, review_id, None if subject_id == post_id else subject_id)
         case _:
             return About()
 

@@ -12,121 +12,11 @@ from uuid import UUID
 
 import msgspec
 
-from domain.ids import NotificationID, PostID, UserID, new_id
+from domain.ids import NotificationID, PostID, ReviewID, UserID, new_id
 from domain.settings import settings
-
-ActType = Literal[
-    "like",
-    "comment",
-    "reply",
-    "mention",
-    "follow",
-    "follow_request",
-    "follow_accepted",
-    "badge_earned",
-    "level_reached",
-    "board_entered",
-    "board_left",
-]
-NotificationType = ActType | Literal["post_interaction"]
-Priority = Literal["low", "normal", "high"]
+from domain.wording import BATCHED, ActType, Details, NotificationType
 
 HOUR: Final = timedelta(hours=1)
-
-
-class Wording(NamedTuple):
-    """How a type is told: for one act, with a name and the fields of Details, and for several, with their number."""
-
-    priority: Priority
-    title: str
-    one: str
-    several: str
-    single: str  # of a batch that is down to one
-
-
-WORDINGS: Final[dict[NotificationType, Wording]] = {
-    "like": Wording("low", "New like", "{} liked your post", "", ""),
-    "post_interaction": Wording(
-        "low", "New engagement", "", "{} people engaged with your post", "1 person engaged with your post"
-    ),
-    "comment": Wording(
-        "normal",
-        "New comment",
-        "{} commented on your post",
-        "{} new comments on your post",
-        "1 new comment on your post",
-    ),
-    "reply": Wording(
-        "high",
-        "New reply",
-        "{} replied to your comment",
-        "{} new replies to your comment",
-        "1 new reply to your comment",
-    ),
-    "mention": Wording("high", "New mention", "{} mentioned you", "You were mentioned {} times", "You were mentioned"),
-    "follow": Wording(
-        "normal",
-        "New follower",
-        "{} started following you",
-        "{} people started following you",
-        "1 person started following you",
-    ),
-    "follow_request": Wording(
-        "high",
-        "Follow request",
-        "{} asked to follow you",
-        "{} people asked to follow you",
-        "1 person asked to follow you",
-    ),
-    "follow_accepted": Wording(
-        "normal",
-        "Request accepted",
-        "{} accepted your request to follow them",
-        "{} people accepted your requests to follow them",
-        "1 person accepted your request to follow them",
-    ),
-    "badge_earned": Wording(
-        "normal", "New badge", "You earned the badge {}", "You earned {} badges", "You earned 1 badge"
-    ),
-    "level_reached": Wording(
-        "normal", "New career level", "You are a {} now", "You reached {} career levels", "You reached 1 career level"
-    ),
-    "board_entered": Wording(
-        "normal",
-        "Among the best",
-        "Number {new} of {board_name}: {}",
-        "{} times among the best",
-        "Once among the best",
-    ),
-    "board_left": Wording(
-        "low", "Overtaken", "No longer among the best of {board_name}: {}", "Overtaken {} times", "Overtaken once"
-    ),
-}
-
-
-class Details(msgspec.Struct, frozen=True, omit_defaults=True, rename={"old": "from", "new": "to"}):
-    """What there is to say when nobody did it: what it is called, and what it is. `old` and `new` are positions."""
-
-    name: str
-    badge: str | None = None
-    level: int | None = None
-    board: str | None = None
-    board_name: str | None = None
-    entity_id: UUID | None = None
-    old: int | None = None
-    new: int | None = None
-
-
-def message(
-    kind: NotificationType, count: int, *, is_batch: bool, name: str | None, details: Details | None = None
-) -> str:
-    """One line for people; `name` is the actor's, null when they are gone, or when there never was one."""
-    wording = WORDINGS[kind]
-    if details is not None:
-        return wording.one.format(details.name, **msgspec.structs.asdict(details))
-    if not is_batch:
-        return wording.one.format(name or "Somebody")
-    return wording.single if count == 1 else wording.several.format(count)
 
 
 class Act(NamedTuple):
@@ -142,15 +32,17 @@ class Act(NamedTuple):
     subject_id: UUID
     post_id: PostID | None
     at: datetime
+    review_id: ReviewID | None = None
     details: Details | None = None
 
 
-By = Literal["act", "subject", "pair", "post"]
+By = Literal["act", "subject", "pair", "post", "review"]
 
 
 class Undo(NamedTuple):
     """What is no more: the acts of `other` on subject `one` (act), all acts on or of it (subject), those of actor
-    `other` that user `one` was told of (pair), or all that is about post `one`. With `types` or `user_id`, these only.
+    `other` that user `one` was told of (pair), or all that is about the post or review `one`. With `types` or
+    `user_id`, these only.
     """
 
     by: By
@@ -173,6 +65,7 @@ class Row(msgspec.Struct, kw_only=True):
     actor_id: UserID | None
     subject_id: UUID | None
     post_id: PostID | None
+    review_id: ReviewID | None = None
     parent_id: NotificationID | None = None
     is_batch: bool = False
     batch_count: int = 1
@@ -311,11 +204,12 @@ class Grouping:
         batch = Row(
             id=NotificationID(new_id()),
             user_id=single.user_id,
-            type="post_interaction" if single.type == "like" else single.type,
+            type=BATCHED.get(single.type, single.type),
             batch_key=single.batch_key,
             actor_id=None,
             subject_id=None,
             post_id=single.post_id,
+            review_id=single.review_id,
             is_batch=True,
             is_open=True,
             created_at=act.at,
@@ -336,6 +230,7 @@ class Grouping:
             actor_id=act.actor_id,
             subject_id=act.subject_id,
             post_id=act.post_id,
+            review_id=act.review_id,
             parent_id=parent_id,
             created_at=act.at,
             last_updated_at=act.at,
@@ -388,3 +283,4 @@ def _enter(index: dict[tuple[object, ...], list[Row]], row: Row) -> None:
         index["subject", row.subject_id, None].append(row)
         index["pair", row.user_id, row.actor_id].append(row)
     index["post", row.post_id, None].append(row)
+    index["review", row.review_id, None].append(row)

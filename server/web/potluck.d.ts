@@ -189,7 +189,7 @@ export interface NotificationUpserted {
 /** A single, a batch, or a child of a batch, which is read when the batch is. `actors` are the latest, up to 3. */
 export interface Notification {
   id: string;
-  type: 'badge_earned' | 'board_entered' | 'board_left' | 'comment' | 'follow' | 'follow_accepted' | 'follow_request' | 'level_reached' | 'like' | 'mention' | 'reply' | 'post_interaction';
+  type: 'badge_earned' | 'board_entered' | 'board_left' | 'comment' | 'follow' | 'follow_accepted' | 'follow_request' | 'level_reached' | 'like' | 'mention' | 'reply' | 'review_like' | 'post_interaction' | 'review_interaction';
   title: string;
   message: string;
   data: About;
@@ -208,6 +208,7 @@ export interface Notification {
 /** What it is about: where a tap leads. A reply's `parent_id` is the comment that it answers; `from` and `to` are positions on a board. */
 export interface About {
   post_id?: string | null;
+  review_id?: string | null;
   comment_id?: string | null;
   parent_id?: string | null;
   user_id?: string | null;

@@ -14,9 +14,10 @@ from domain.eventlog import Event, Logged, encode
 from domain.ids import new_id
 from domain.notifications.actions import take
 from domain.notifications.queries import read_children, read_notifications
-from domain.notifications.rules import Act, Details, Undo
+from domain.notifications.rules import Act, Undo
 from domain.progression.events import BadgeEarned, LevelReached
 from domain.settings import settings
+from domain.wording import Details
 from tests.domain.notifications.folding import NOON, after
 from tests.factories import make_user
 
@@ -39,7 +40,7 @@ async def entered(viewer: Viewer, entity: Any, **by: float) -> None:
     """The acts of an entity that has entered a board, for the first time or again."""
     details = Details("Margherita", board="dishes:paris:pizza", board_name="Pizza", entity_id=entity, new=3)
     key = f"board_entered:user:{viewer.id}"
-    act = Act(viewer.id, "board_entered", key, None, entity, None, after(**by), details)
+    act = Act(viewer.id, "board_entered", key, None, entity, None, after(**by), details=details)
     await take([Undo("subject", entity), act])
 
 
@@ -82,7 +83,7 @@ async def test_there_are_only_so_many_an_hour(database: None, monkeypatch: pytes
     )
     ana = await make_user()
     shown, suppressed = (
-        Act(ana.id, "badge_earned", f"badge_earned:{number}", None, new_id(), None, NOON, Details(f"{number}"))
+        Act(ana.id, "badge_earned", f"badge_earned:{number}", None, new_id(), None, NOON, details=Details(f"{number}"))
         for number in range(2)
     )
 

@@ -71,7 +71,7 @@ async def test_the_unread_count_costs_a_look_up_by_key(filled: asyncpg.Connectio
     assert (await read(filled, "unread", plan)).buffers <= by_key.buffers
 
 
-UNDONE: list[Any] = [[ONE], [ME], [ONE], [ME], [ME], [ONE]]
+UNDONE: list[Any] = [[ONE], [ME], [ONE], [ME], [ME], [ONE], [ONE]]
 OTHERS: dict[str, tuple[str, list[Any]]] = {
     "what is undone, and of whom": (CONCERNED, UNDONE),
     "what is undone or open": (LOAD, [*UNDONE, [ME], ["follow:user:1"]]),

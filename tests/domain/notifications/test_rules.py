@@ -8,20 +8,9 @@ from msgspec.structs import replace
 
 from domain.ids import NotificationID, PostID, UserID
 from domain.notifications import rules
-from domain.notifications.rules import (
-    WORDINGS,
-    Act,
-    ActType,
-    Details,
-    Grouping,
-    NotificationType,
-    Pace,
-    Row,
-    Step,
-    Undo,
-    message,
-)
+from domain.notifications.rules import Act, Grouping, Pace, Row, Step, Undo
 from domain.settings import settings
+from domain.wording import WORDINGS, ActType, Details, NotificationType, message
 from tests.domain.notifications.folding import NOON, after
 
 ME, POST, OTHER_POST = UserID(UUID(int=0)), PostID(UUID(int=100)), PostID(UUID(int=101))
@@ -344,6 +333,9 @@ MESSAGES = [
     ("follow_accepted", 1, False, "Ana", "Ana accepted your request to follow them"),
     ("follow_accepted", 2, True, "Ana", "2 people accepted your requests to follow them"),
     ("follow_accepted", 1, True, "Ana", "1 person accepted your request to follow them"),
+    ("review_like", 1, False, "Ana", "Ana liked your review"),
+    ("review_interaction", 2, True, "Ana", "2 people engaged with your review"),
+    ("review_interaction", 1, True, "Ana", "1 person engaged with your review"),
     ("like", 1, False, "{0} %s", "{0} %s liked your post"),
     ("badge_earned", 2, True, None, "You earned 2 badges"),
     ("badge_earned", 1, True, None, "You earned 1 badge"),
@@ -375,6 +367,13 @@ def test_a_message_is_one_line_for_people(
 @pytest.mark.parametrize(("kind", "details", "text"), TOLD_OF_THEMSELVES)
 def test_what_nobody_did_is_one_line_for_people(kind: NotificationType, details: Details, text: str) -> None:
     assert message(kind, 1, is_batch=False, name=None, details=details) == text
+
+
+def test_a_message_about_a_review_calls_it_so() -> None:
+    one = message("comment", 1, is_batch=False, name="Ana", about="review")
+    several = message("comment", 12, is_batch=True, name="Ana", about="review")
+
+    assert (one, several) == ("Ana commented on your review", "12 new comments on your review")
 
 
 def test_every_type_has_its_message() -> None:
