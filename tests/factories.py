@@ -49,10 +49,13 @@ async def make_post(viewer: Viewer | None = None, **given: Any) -> Post:
     return await publish_post(viewer or await make_user(), NewPost(**new | given))
 
 
-async def make_comment(post: Post, viewer: Viewer | None = None, parent: Comment | None = None) -> Comment:
-    """A comment on the post or a reply to the parent, by somebody new when nobody is named."""
-    new = NewComment(content="Looks good", parent_id=None if parent is None else parent.id)
-    return await comment_on(viewer or await make_user(), Target("post", post.id), new)
+async def make_comment(
+    on: Post | Review, viewer: Viewer | None = None, parent: Comment | None = None, content: str = "Looks good"
+) -> Comment:
+    """A comment on a post or a review, or a reply to the parent, by somebody new when nobody is named."""
+    new = NewComment(content=content, parent_id=None if parent is None else parent.id)
+    target = Target("post" if isinstance(on, Post) else "review", on.id)
+    return await comment_on(viewer or await make_user(), target, new)
 
 
 async def make_restaurant(viewer: Viewer | None = None, *, force: bool = True, **given: Any) -> Restaurant:

@@ -114,8 +114,9 @@ def known(server: str, fuzzer: Any, headers: dict[str, str]) -> dict[str, str]:
     there = httpx.post(f"{api}/restaurants?force=true", json={"name": "Here"}, headers=headers).json()
     new = {"name": "Soup", "dish_type": "soup"}
     dish = httpx.post(f"{api}/restaurants/{there['id']}/dishes", json=new, headers=headers).json()
-    user_id = fuzzer["user"]["id"]
-    return {"post_id": post["id"], "user_id": user_id, "restaurant_id": there["id"], "dish_id": dish["id"]}
+    review = httpx.post(f"{api}/dishes/{dish['id']}/reviews", json={"content": "hot"}, headers=headers).json()
+    things = {"post": post, "user": fuzzer["user"], "restaurant": there, "dish": dish, "review": review}
+    return {f"{name}_id": thing["id"] for name, thing in things.items()}
 
 
 @document.parametrize()

@@ -11,14 +11,14 @@ from domain.accounts.rules import Viewer
 from domain.acts.actions import fold
 from domain.dishes.queries import Dish
 from domain.graph import actions as graph
-from domain.ids import PostID
+from domain.ids import PostID, ReviewID
 from domain.notifications.queries import read_notifications
 from realtime.access import HOME, KINDS, NOTIFICATIONS, OWN, judge
 from tests.domain.notifications.folding import NOON, Log, at
-from tests.factories import auth, make_comment, make_dish, make_post, make_user
+from tests.factories import auth, make_comment, make_dish, make_post, make_review, make_user
 
-# What a route shows: a profile, a followers-only post, what is the viewer's own, or what is nobody's but the author's;
-# or a fact, whoever told it.
+# What a route shows: a profile, a followers-only post, a review (by somebody public, unless one asked to follow them),
+# what is the viewer's own, or what is nobody's but the author's; or a fact, whoever told it.
 READS = {
     "/api/v1/auth/me": "own",
     "/api/v1/auth/sessions": "own",
@@ -46,6 +46,10 @@ READS = {
     "/api/v1/dishes/{dish_id}/edits": "fact",
     "/api/v1/dish-types": "fact",
     "/api/v1/dishes/{dish_id}/rankings": "fact",
+    "/api/v1/dishes/{dish_id}/reviews": "fact",
+    "/api/v1/reviews/{review_id}": "review",
+    "/api/v1/reviews/{review_id}/likes": "review",
+    "/api/v1/reviews/{review_id}/comments": "review",
     "/api/v1/users/{user_id}/rankings": "profile",
     "/api/v1/users/{user_id}/rankings/history": "profile",
     "/api/v1/rankings/next-pair?restaurant_id={restaurant_id}&dish_type=pizza": "fact",
@@ -53,6 +57,7 @@ READS = {
 LISTENS = {
     "user": "profile",
     "post": "post",
+    "review": "review",
     "restaurant": "fact",
     "dish": "fact",
     "leaderboard": "fact",
@@ -63,15 +68,15 @@ LISTENS = {
 YES, NO, WHO = 200, 404, 401
 # Of an author who shows a post to followers: {relation: {what: answer}}
 ANSWERS = {
-    "stranger": {"own": YES, "profile": YES, "post": NO, "author's": NO, "fact": YES},
-    "follower": {"own": YES, "profile": YES, "post": YES, "author's": NO, "fact": YES},
-    "pending": {"own": YES, "profile": YES, "post": NO, "author's": NO, "fact": YES},
-    "muting": {"own": YES, "profile": YES, "post": NO, "author's": NO, "fact": YES},
-    "blocked": {"own": YES, "profile": NO, "post": NO, "author's": NO, "fact": YES},
-    "blocking": {"own": YES, "profile": NO, "post": NO, "author's": NO, "fact": YES},
-    "author": {"own": YES, "profile": YES, "post": YES, "author's": YES, "fact": YES},
-    "of somebody suspended": {"own": YES, "profile": NO, "post": NO, "author's": NO, "fact": YES},
-    "without a token": {"own": WHO, "profile": WHO, "post": WHO, "author's": WHO, "fact": WHO},
+    "stranger": {"own": YES, "profile": YES, "post": NO, "author's": NO, "review": YES, "fact": YES},
+    "follower": {"own": YES, "profile": YES, "post": YES, "author's": NO, "review": YES, "fact": YES},
+    "pending": {"own": YES, "profile": YES, "post": NO, "author's": NO, "review": NO, "fact": YES},
+    "muting": {"own": YES, "profile": YES, "post": NO, "author's": NO, "review": YES, "fact": YES},
+    "blocked": {"own": YES, "profile": NO, "post": NO, "author's": NO, "review": NO, "fact": YES},
+    "blocking": {"own": YES, "profile": NO, "post": NO, "author's": NO, "review": NO, "fact": YES},
+    "author": {"own": YES, "profile": YES, "post": YES, "author's": YES, "review": YES, "fact": YES},
+    "of somebody suspended": {"own": YES, "profile": NO, "post": NO, "author's": NO, "review": NO, "fact": YES},
+    "without a token": {"own": WHO, "profile": WHO, "post": WHO, "author's": WHO, "review": WHO, "fact": WHO},
 }
 
 
@@ -125,16 +130,17 @@ def routes(app: Any) -> set[str]:
     return {path for path in found if path.startswith("/api/v1/")}
 
 
-async def scene(relation: str) -> tuple[Viewer, Viewer, PostID, Dish]:
+async def scene(relation: str) -> tuple[Viewer, Viewer, PostID, Dish, ReviewID]:
     author = await make_user(username="author")
     post = await make_post(author, visibility="followers")
     await make_comment(post, author)
     dish = await make_dish(author)
+    review = await make_review(author, dish)
     await graph.follow_user(await make_user(), author.id)
     await fold(at(await Log().new(), NOON))
     viewer = author if relation == "author" else await make_user()
     await BECOME[relation](viewer, author)
-    return viewer, author, post.id, dish
+    return viewer, author, post.id, dish, review.id
 
 
 def test_every_route_that_reads_and_every_topic_kind_has_an_answer(app: Any) -> None:
@@ -145,21 +151,22 @@ def test_every_route_that_reads_and_every_topic_kind_has_an_answer(app: Any) -> 
 @pytest.mark.parametrize("path", READS)
 @pytest.mark.parametrize("relation", ANSWERS)
 async def test_a_route_shows_what_the_relation_allows(client: httpx.AsyncClient, relation: str, path: str) -> None:
-    viewer, author, post_id, dish = await scene(relation)
+    viewer, author, post_id, dish, review_id = await scene(relation)
     headers = {} if relation == "without a token" else auth(viewer)
     (heard,) = (await read_notifications(author, None, 2)).items
     ids = {"user_id": author.id, "post_id": post_id, "notification_id": heard.id}
-    ids |= {"dish_id": dish.id, "restaurant_id": dish.restaurant.id}
+    ids |= {"dish_id": dish.id, "restaurant_id": dish.restaurant.id, "review_id": review_id}
     answer = await client.get(path.format(username="author", **ids), headers=headers)
     assert answer.status_code == ANSWERS[relation][READS[path]]
 
 
 @pytest.mark.parametrize("relation", [each for each in ANSWERS if each != "without a token"])
 async def test_a_topic_is_open_to_whom_the_route_is_open(relation: str) -> None:
-    viewer, author, post_id, dish = await scene(relation)
+    viewer, author, post_id, dish, review_id = await scene(relation)
     names = {topics.user(author.id): "user", topics.post(post_id): "post", HOME: HOME, NOTIFICATIONS: NOTIFICATIONS}
     names |= {topics.restaurant(dish.restaurant.id): "restaurant", topics.dish(dish.id): "dish"}
     names[topics.leaderboard("users:global")] = "leaderboard"
+    names[topics.review(review_id)] = "review"
     verdicts = await judge([(viewer.id, name) for name in names])
     open_to = {
         kind: (verdict := verdicts[viewer.id, name]) is not None and verdict.code == "ok"
