@@ -54,7 +54,8 @@ class _Span:
     """News, and what follows it, as far as it does."""
 
     def __init__(self, news: News) -> None:
-        self._first = self._last = news
+        self._first: News = news
+        self._last: News = news
         self._whole = _change(news)
         self._moves = {} if self._whole is None else {each.entity_id: each for each in self._whole.moves}
 

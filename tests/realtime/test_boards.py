@@ -196,7 +196,7 @@ class Client:
             if message["op"] == "cursor":
                 self.position = max(self.position, message["cursor"])
                 continue
-            data = message["data"]
+            data: dict[str, Any] = message["data"]
             assert message["prev"] <= self.position < message["id"]
             assert data["from_version"] == self.version
             self.rows, self.version, self.position = apply(self.rows, data), data["version"], message["id"]
@@ -213,7 +213,7 @@ END = [*(("come", each) for each in range(PEOPLE)), ("tick", 1), *(("read all", 
 @settings(max_examples=150)
 def test_whoever_comes_and_goes_and_reads_as_they_like_has_the_board(seed: int, steps: list[tuple[str, int]]) -> None:
     chance, people = Random(seed), range(1, 8)
-    told = [[(each, float(chance.randint(1, 3))) for each in chance.sample(people, 5)] for _ in range(60)]
+    told: list[Window] = [[(each, float(chance.randint(1, 3))) for each in chance.sample(people, 5)] for _ in range(60)]
     hub, ring = Hub(0.1, 0.25), Ring(300.0, 10**9)
     ring.clear(f"{0:024x}")
     clients = [Client(told, wire_for(JSON, framed=False)) for _ in range(PEOPLE)]

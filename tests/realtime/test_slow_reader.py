@@ -147,7 +147,7 @@ class SlowReader(RuleBasedStateMachine):
     async def begin(self) -> None:
         self.gateway = Gateway(lambda _: False, lambda _: None, self.nothing)
         self.gateway.ring.clear(wire_id("1-0"))
-        self.gateway.hub._interval = 0.0
+        self.gateway.hub._state_interval = 0.0
         await self.connect()
 
     async def nothing(self) -> None: ...
@@ -238,12 +238,12 @@ class SlowReader(RuleBasedStateMachine):
 
     @rule()
     def hold_states_back(self) -> None:
-        self.gateway.hub._interval = 1e9
+        self.gateway.hub._state_interval = 1e9
 
     @rule()
     def let_states_go(self) -> None:
         async def flush() -> None:
-            self.gateway.hub._interval = 0.0
+            self.gateway.hub._state_interval = 0.0
             self.gateway.hub.flush_due(time.monotonic())
 
         self.run(flush())
