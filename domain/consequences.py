@@ -10,6 +10,7 @@ from domain.acts import actions as acts
 from domain.acts.rules import FOLDED as ACTS
 from domain.counters import actions as counters
 from domain.eventlog import Event, Logged, Position, Superseded
+from domain.experts import actions as experts
 from domain.settings import settings
 
 
@@ -26,6 +27,7 @@ class Consequence(NamedTuple):
 PAGE = (
     Consequence("counters", counters.FOLDED, counters.fold, settings.counters_pace_s),
     Consequence("notifications", ACTS, acts.fold, settings.notifications_pace_s),
+    Consequence("experts", experts.FOLDED, experts.fold, settings.experts_pace_s),
 )
 
 

@@ -23,6 +23,7 @@ APP_CONFIG = AppConfig(
             "domain.reviews.tables",
             "domain.counters.tables",
             "domain.notifications.tables",
+            "domain.experts.tables",
         ]
     ),
 )

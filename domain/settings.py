@@ -61,6 +61,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     notifications_pace_s: Annotated[
         float, Meta(description="Least time between two folds of acts into inboxes, seconds.")
     ] = 0.04
+    experts_pace_s: Annotated[float, Meta(description="Least time between two folds of influence, seconds.")] = 1.0
     fold_limit: Annotated[int, Meta(description="Events folded per transaction at most.", ge=1)] = 5_000
     event_retention_days: Annotated[int, Meta(description="Days the event log is kept.", ge=1)] = 7
 

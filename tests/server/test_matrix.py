@@ -15,7 +15,7 @@ from domain.ids import PostID, ReviewID
 from domain.notifications.queries import read_notifications
 from realtime.access import HOME, KINDS, NOTIFICATIONS, OWN, judge
 from tests.domain.notifications.folding import NOON, Log, at
-from tests.factories import auth, make_comment, make_dish, make_post, make_review, make_user
+from tests.factories import auth, make_comment, make_dish, make_post, make_restaurant, make_review, make_user
 
 # What a route shows: a profile, a followers-only post, a review (by somebody public, unless one asked to follow them),
 # what is the viewer's own, or what is nobody's but the author's; or a fact, whoever told it.
@@ -46,6 +46,7 @@ READS = {
     "/api/v1/dishes/{dish_id}/edits": "fact",
     "/api/v1/dish-types": "fact",
     "/api/v1/dishes/{dish_id}/rankings": "fact",
+    "/api/v1/experts?city=lyon": "fact",
     "/api/v1/dishes/{dish_id}/reviews": "fact",
     "/api/v1/reviews/{review_id}": "review",
     "/api/v1/reviews/{review_id}/likes": "review",
@@ -134,7 +135,7 @@ async def scene(relation: str) -> tuple[Viewer, Viewer, PostID, Dish, ReviewID]:
     author = await make_user(username="author")
     post = await make_post(author, visibility="followers")
     await make_comment(post, author)
-    dish = await make_dish(author)
+    dish = await make_dish(author, await make_restaurant(author, city="Lyon"))
     review = await make_review(author, dish)
     await graph.follow_user(await make_user(), author.id)
     await fold(at(await Log().new(), NOON))
