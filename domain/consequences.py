@@ -11,6 +11,8 @@ from domain.acts.rules import FOLDED as ACTS
 from domain.counters import actions as counters
 from domain.eventlog import Event, Logged, Position, Superseded
 from domain.experts import actions as experts
+from domain.progression import actions as progression
+from domain.progression.rules import FOLDED as PROGRESSION
 from domain.settings import settings
 
 
@@ -28,6 +30,7 @@ PAGE = (
     Consequence("counters", counters.FOLDED, counters.fold, settings.counters_pace_s),
     Consequence("notifications", ACTS, acts.fold, settings.notifications_pace_s),
     Consequence("experts", experts.FOLDED, experts.fold, settings.experts_pace_s),
+    Consequence("progression", PROGRESSION, progression.fold, settings.progression_pace_s),
 )
 
 

@@ -74,14 +74,14 @@ async def emit(event: Event, *topics: str, actor: UserID | None = None, audience
 
 EMIT_ALL = """
 INSERT INTO events (type, topics, data)
-SELECT type, ARRAY[topic], data
+SELECT type, array_remove(ARRAY[topic], NULL), data
 FROM unnest($1::text[], $2::text[], $3::json[]) WITH ORDINALITY AS new (type, topic, data, i)
 ORDER BY i
 """
 
 
-async def emit_all(news: Iterable[tuple[Event, str]]) -> None:
-    """Record many (event, topic) in one statement: for the handlers of consequences."""
+async def emit_all(news: Iterable[tuple[Event, str | None]]) -> None:
+    """Record many (event, topic), or without a topic, in one statement: for the handlers of consequences."""
     pairs = list(news)
     if not pairs:
         return

@@ -62,6 +62,9 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
         float, Meta(description="Least time between two folds of acts into inboxes, seconds.")
     ] = 0.04
     experts_pace_s: Annotated[float, Meta(description="Least time between two folds of influence, seconds.")] = 1.0
+    progression_pace_s: Annotated[
+        float, Meta(description="Least time between two folds of points, badges and levels, seconds.")
+    ] = 0.1
     fold_limit: Annotated[int, Meta(description="Events folded per transaction at most.", ge=1)] = 5_000
     event_retention_days: Annotated[int, Meta(description="Days the event log is kept.", ge=1)] = 7
 
@@ -88,6 +91,11 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     ] = 0.5
 
     rankings_photo_required: Annotated[bool, Meta(description="Whether a ranking of a dish needs a photo.")] = False
+
+    featured_badges: Annotated[int, Meta(description="Badges that somebody shows on their profile at most.", ge=1)] = 3
+    award_told_again_s: Annotated[
+        float, Meta(description="A badge or level lost and won again is told again so long after, seconds.", ge=0)
+    ] = 86_400.0
 
     notification_batch_s: Annotated[
         float, Meta(description="A batch of notifications takes acts so long after its making, seconds.", gt=0)

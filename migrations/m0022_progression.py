@@ -30,17 +30,18 @@ INSERT INTO activities (activity, points, description) VALUES
 -- An act earns its points once: a retry finds the row. `within_id` is what it is gone with, beside its own reference:
 -- a comment with its post. No foreign keys to people: what they earned goes when their departure is folded.
 CREATE TABLE activity_points (
-    id uuid PRIMARY KEY,
     user_id uuid NOT NULL,
     activity varchar(50) NOT NULL REFERENCES activities,
     reference_id uuid NOT NULL,
     within_id uuid,
     points int NOT NULL,
     awarded_at timestamptz NOT NULL,
-    CONSTRAINT activity_points_once UNIQUE (user_id, activity, reference_id)
+    CONSTRAINT activity_points_once PRIMARY KEY (user_id, activity, reference_id)
 );
-CREATE INDEX activity_points_latest ON activity_points (user_id, awarded_at DESC, id DESC);
-CREATE INDEX activity_points_reference ON activity_points (reference_id) WHERE activity IN ('comment', 'dish');
+CREATE INDEX activity_points_latest ON activity_points (user_id, awarded_at DESC, reference_id DESC, activity DESC);
+-- Of most acts the log names the thing alone, once it is gone; of a ranking, whose it was.
+CREATE INDEX activity_points_reference ON activity_points (reference_id)
+    WHERE activity NOT IN ('ranking', 'ranking_photo');
 CREATE INDEX activity_points_within ON activity_points (within_id) WHERE within_id IS NOT NULL;
 
 -- One measure and how much of it; rankings also of one cuisine, city, country or type of dish.

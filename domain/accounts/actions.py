@@ -1,5 +1,6 @@
 """What people do with their own accounts."""
 
+from collections.abc import Collection
 from typing import Annotated, Any
 
 import msgspec
@@ -7,7 +8,7 @@ from msgspec import UNSET, Meta, UnsetType
 
 from domain import db, topics
 from domain.accounts.events import PrivacyChanged, ProfileChanged, UserDeleted
-from domain.accounts.queries import User, UserNotFound, read_user
+from domain.accounts.queries import EARNED, User, UserNotFound, read_user, said_in
 from domain.accounts.rules import Bio, City, DisplayName, Institution, PrivacyLevel, Viewer, Website
 from domain.clock import now
 from domain.db import transaction
@@ -72,6 +73,23 @@ async def change_profile(viewer: Viewer, user_id: UserID, changes: ProfileChange
 
 def _changed(user: User) -> ProfileChanged:
     return ProfileChanged(**{name: getattr(user, name) for name in ProfileChanged.__struct_fields__})
+
+
+HOLD_PROFILES = "SELECT FROM users WHERE id = ANY($1::uuid[]) ORDER BY id FOR NO KEY UPDATE"
+
+READ_PROFILES = (
+    """
+SELECT u.id, u.username, u.display_name, u.avatar_url, p.bio, p.city, p.location, p.institutions, p.websites,
+    u.privacy_level,"""
+    + EARNED
+    + "FROM users u JOIN profiles p ON p.user_id = u.id WHERE u.id = ANY($1::uuid[]) ORDER BY u.id"
+)
+
+
+async def profiles_to_tell(user_ids: Collection[UserID]) -> list[ProfileChanged]:
+    """These profiles as they are, for whoever has changed what they show: nobody tells an older one after it."""
+    await db.execute(HOLD_PROFILES, user_ids)
+    return [ProfileChanged(**dict(row) | said_in(row)) for row in await db.fetch(READ_PROFILES, user_ids)]
 
 
 def _json(value: object) -> str:

@@ -91,19 +91,34 @@ class UserNotFound(NotFound):
     """There is no such user, or you may not see them."""
 
 
+# What somebody has earned, as far as their profile shows it, of the users u.
+EARNED = """
+    (SELECT json_build_object('level', l.level, 'code', l.code, 'name', l.name, 'icon_url', l.icon_url)
+        FROM user_progress g JOIN career_levels l ON l.level = g.level WHERE g.user_id = u.id) AS career_level,
+    (SELECT coalesce(json_agg(json_build_object('code', b.code, 'name', b.name, 'icon_url', b.icon_url)
+            ORDER BY h.awarded_at, b.code), '[]')
+        FROM user_badges h JOIN badges b ON b.code = h.badge WHERE h.user_id = u.id AND h.is_featured)
+        AS featured_badges
+"""
+
 # $1 is the viewer.
-_READ_USER = """
+_READ_USER = (
+    """
 SELECT u.id, u.username, u.display_name, u.avatar_url, u.privacy_level, u.created_at, p.bio, p.city, p.location,
     p.institutions, p.websites, coalesce(c.followers, 0) + coalesce(own.followers, 0) AS followers,
     coalesce(c.following, 0) + coalesce(own.following, 0) AS following, coalesce(c.posts, 0) AS posts,
     coalesce(mine.status, 'none') AS following_them, coalesce(theirs.status, 'none') AS followed_by_them,
-    m.muter_id IS NOT NULL AS muted
+    m.muter_id IS NOT NULL AS muted,
+"""
+    + EARNED
+    + """
 FROM visible_users($1) u JOIN profiles p ON p.user_id = u.id LEFT JOIN user_counts c ON c.user_id = u.id
 LEFT JOIN unfolded_follows($1) own ON own.user_id = u.id
 LEFT JOIN follows mine ON mine.follower_id = $1 AND mine.followed_id = u.id
 LEFT JOIN follows theirs ON theirs.follower_id = u.id AND theirs.followed_id = $1
 LEFT JOIN mutes m ON m.muter_id = $1 AND m.muted_id = u.id
 """
+)
 
 READ_USER = _READ_USER + "WHERE u.id = $2"
 
@@ -160,10 +175,21 @@ async def user_access(asked: Collection[tuple[UserID, UUID]]) -> list[tuple[User
     return [(row["viewer"], row["id"], row["owner"], row["verdict"]) for row in rows]
 
 
+def said_in(row: db.Row) -> dict[str, Any]:
+    """What is stored as JSON of a profile, and what is earned, by field."""
+    location, level = row["location"], row["career_level"]
+    return {
+        "location": None if location is None else msgspec.json.decode(location, type=Location),
+        "institutions": msgspec.json.decode(row["institutions"], type=list[str]),
+        "websites": msgspec.json.decode(row["websites"], type=list[str]),
+        "career_level": None if level is None else msgspec.json.decode(level, type=CareerLevelRef),
+        "featured_badges": msgspec.json.decode(row["featured_badges"], type=list[BadgeRef]),
+    }
+
+
 def _user(viewer: Viewer, row: db.Row | None) -> User:
     if row is None:
         raise UserNotFound
-    location = row["location"]
     # Who has blocked, or is blocked, is not seen at all.
     relation = Relation(row["following_them"], row["followed_by_them"], blocked=False, muted=row["muted"])
     return User(
@@ -173,9 +199,7 @@ def _user(viewer: Viewer, row: db.Row | None) -> User:
         avatar_url=row["avatar_url"],
         bio=row["bio"],
         city=row["city"],
-        location=None if location is None else msgspec.json.decode(location, type=Location),
-        institutions=msgspec.json.decode(row["institutions"], type=list[str]),
-        websites=msgspec.json.decode(row["websites"], type=list[str]),
+        **said_in(row),
         privacy_level=row["privacy_level"],
         counters=UserCounters(row["followers"], row["following"], row["posts"]),
         relation=None if row["id"] == viewer.id else relation,

@@ -31,8 +31,7 @@ class Activities(Table, tablename="activities", db=DB):
 class ActivityPoints(Table, tablename="activity_points", db=DB):
     """What an act earned. `within_id` is what it is gone with, beside its own reference: a comment with its post."""
 
-    id = UUID(primary_key=True)
-    user_id = UUID()
+    user_id = UUID(primary_key=True)
     activity = ForeignKey(Activities, null=False)
     reference_id = UUID()
     within_id = UUID(null=True)

@@ -53,6 +53,11 @@ READS = {
     "/api/v1/reviews/{review_id}/comments": "review",
     "/api/v1/users/{user_id}/rankings": "profile",
     "/api/v1/users/{user_id}/rankings/history": "profile",
+    "/api/v1/users/{user_id}/points": "profile",
+    "/api/v1/users/{user_id}/badges": "profile",
+    "/api/v1/users/{user_id}/level": "profile",
+    "/api/v1/badges": "fact",
+    "/api/v1/career-levels": "fact",
     "/api/v1/rankings/next-pair?restaurant_id={restaurant_id}&dish_type=pizza": "fact",
 }
 LISTENS = {
