@@ -19,6 +19,7 @@ APP_CONFIG = AppConfig(
             "domain.places.tables",
             "domain.dishes.tables",
             "domain.rankings.tables",
+            "domain.leaderboards.tables",
             "domain.progression.tables",
             "domain.reviews.tables",
             "domain.counters.tables",

@@ -23,7 +23,7 @@ ALL_TIME: Final = 0
 """The season of a board that has none."""
 EVERYWHERE: Final = "global"
 """What stands in place of a city on the board of all people."""
-LONGEST: Final = 400
+LONGEST: Final = 300
 """Letters of a board's name."""
 
 _WEEK: Final = re.compile(r"([0-9]{4})-w([0-9]{2})")

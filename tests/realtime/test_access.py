@@ -11,7 +11,7 @@ from domain.db import Row
 from domain.graph.actions import block_user
 from domain.ids import UserID
 from realtime.access import Judge, Verdict, judge
-from tests.factories import make_post, make_user
+from tests.factories import make_post, make_restaurant, make_user
 
 pytestmark = pytest.mark.usefixtures("own_database")
 
@@ -43,6 +43,8 @@ async def test_many_who_ask_at_once_are_a_query_of_each_kind(monkeypatch: pytest
 )
 async def test_a_leaderboard_is_open_to_anybody(board: str) -> None:
     viewer, topic = UserID(UUID(int=1)), f"leaderboard:{board}"
+    for city, country in [("Roma", "it"), ("Napoli", "it"), ("東京", "jp"), ("Paris", "us"), ("Paris", "fr")]:
+        await make_restaurant(city=city, country=country)
 
     assert await judge([(viewer, topic)]) == {(viewer, topic): Verdict("None", "ok")}
 

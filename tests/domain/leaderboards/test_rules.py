@@ -123,7 +123,7 @@ def test_a_prior_follows_the_mean_or_waits_until_it_is_off_by_more_than_the_tole
 
 
 # scores, first position, first rank -> (position, rank)
-TIES = [
+TIES: list[tuple[list[int], int, int, list[tuple[int, int]]]] = [
     ([], 1, 1, []),
     ([9, 8, 8, 7], 1, 1, [(1, 1), (2, 2), (3, 2), (4, 4)]),
     ([5, 5, 5], 1, 1, [(1, 1), (2, 1), (3, 1)]),
@@ -146,7 +146,7 @@ def seat(position: int, rank: int, score: int, name: str = "x", image: str | Non
     return Seat(position, rank, score, name, image, NOON)
 
 
-WINDOWS = [
+WINDOWS: list[tuple[dict[UUID, Seat], dict[UUID, Seat], list[UUID]]] = [
     ({}, {}, []),
     ({A: seat(1, 1, 9)}, {A: seat(1, 1, 9)}, []),
     ({}, {A: seat(1, 1, 9)}, [A]),
