@@ -14,6 +14,7 @@ from domain.experts import actions as experts
 from domain.progression import actions as progression
 from domain.progression.rules import FOLDED as PROGRESSION
 from domain.settings import settings
+from domain.standings import actions as standings
 
 
 class Consequence(NamedTuple):
@@ -31,6 +32,7 @@ PAGE = (
     Consequence("notifications", ACTS, acts.fold, settings.notifications_pace_s),
     Consequence("experts", experts.FOLDED, experts.fold, settings.experts_pace_s),
     Consequence("progression", PROGRESSION, progression.fold, settings.progression_pace_s),
+    Consequence("leaderboards", standings.FOLDED, standings.fold, settings.leaderboards_pace_s),
 )
 
 

@@ -18,7 +18,7 @@ from domain.graph.events import (
     UserUnfollowed,
     UserUnmuted,
 )
-from domain.leaderboards.events import LeaderboardChanged
+from domain.leaderboards.events import DishScore, LeaderboardChanged
 from domain.mentions.events import MentionsChanged
 from domain.notifications.events import NotificationRemoved, NotificationsRead, NotificationUpserted
 from domain.places.events import RestaurantAdded, RestaurantEdited
@@ -79,6 +79,7 @@ AnyEvent = (
     | NotificationRemoved
     | NotificationsRead
     | LeaderboardChanged
+    | DishScore
 )
 
 _TYPES: dict[str, type[Event]] = {each.type: each for each in AnyEvent.__args__}

@@ -65,6 +65,18 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     progression_pace_s: Annotated[
         float, Meta(description="Least time between two folds of points, badges and levels, seconds.")
     ] = 0.1
+    leaderboards_pace_s: Annotated[
+        float, Meta(description="Least time between two folds of rankings and points into boards, seconds.")
+    ] = 0.25
+    leaderboards_exact_size: Annotated[
+        int, Meta(description="The prior of a board of up to so many follows its mean exactly.", ge=0)
+    ] = 100
+    leaderboards_tolerance: Annotated[
+        float, Meta(description="That of a larger one follows once it is off by more than so many points.", ge=0)
+    ] = 0.02
+    leaderboards_told: Annotated[
+        int, Meta(description="Scores of dishes that a fold tells at most, beside those in windows.", ge=0)
+    ] = 5_000
     fold_limit: Annotated[int, Meta(description="Events folded per transaction at most.", ge=1)] = 5_000
     event_retention_days: Annotated[int, Meta(description="Days the event log is kept.", ge=1)] = 7
 

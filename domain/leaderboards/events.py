@@ -34,3 +34,16 @@ class LeaderboardChanged(Event, frozen=True, kw_only=True):
     from_version: int
     size: int
     moves: list[Move]
+
+
+class DishScore(Event, frozen=True, kw_only=True):
+    """What all rankings of a dish come to, of how many, and its rank when it is in the window of its all-time board.
+    `score` is null when nobody ranks it any more."""
+
+    type: ClassVar[str] = "dish.score"
+    heard_on: ClassVar[tuple[str, ...]] = ("dish",)
+    delivery: ClassVar[Delivery] = "state"
+    score: float | None
+    raters: int
+    rank: int | None
+    board: str

@@ -136,6 +136,14 @@ export interface DishRemoved {
   restaurant_id: string;
 }
 
+/** What all rankings of a dish come to, of how many, and its rank when it is in the window of its all-time board. `score` is null when nobody ranks it any more. */
+export interface DishScore {
+  score: number | null;
+  raters: number;
+  rank: number | null;
+  board: string;
+}
+
 /** The window of a board changed from one version to another: `moves` names everything in it whose place, rank, score, name or picture changed at any time between the two, also what is now as it was. To apply it to any version from `from_version` on: take out all that is named, then put in what has a `to`, there, the smallest first. */
 export interface LeaderboardChanged {
   version: number;
@@ -528,6 +536,7 @@ export interface Events {
   'dish.counters': DishCounters;
   'dish.edited': DishEdited;
   'dish.removed': DishRemoved;
+  'dish.score': DishScore;
   'leaderboard.changed': LeaderboardChanged;
   'level.reached': LevelReached;
   'notification.removed': NotificationRemoved;
@@ -552,7 +561,7 @@ export interface Events {
 
 /** The types of events of each topic. */
 export interface Topics {
-  [topic: `dish:${string}`]: 'dish.counters' | 'dish.edited' | 'dish.removed' | 'ranking.changed' | 'review.created' | 'review.deleted' | 'review.edited';
+  [topic: `dish:${string}`]: 'dish.counters' | 'dish.edited' | 'dish.removed' | 'dish.score' | 'ranking.changed' | 'review.created' | 'review.deleted' | 'review.edited';
   home: 'post.published';
   [topic: `leaderboard:${string}`]: 'leaderboard.changed';
   notifications: 'badge.earned' | 'level.reached' | 'notification.removed' | 'notification.upserted' | 'notifications.read';

@@ -1,0 +1,297 @@
+"""Changing who and what stands on boards: scores, windows, versions, and the news of them."""
+
+from collections.abc import Iterator, Sequence
+from datetime import datetime
+from decimal import Decimal
+from typing import Final, NamedTuple
+from uuid import UUID
+
+from domain import db, topics
+from domain.clock import stamp
+from domain.eventlog import Event, emit_all
+from domain.ids import DishID
+from domain.leaderboards.events import DishScore, LeaderboardChanged, Move
+from domain.leaderboards.rules import (
+    ALL_TIME,
+    SCALE,
+    WINDOW,
+    Kind,
+    Seat,
+    Window,
+    changes,
+    mean,
+    next_prior,
+    parse_board,
+    ranked,
+)
+from domain.settings import settings
+
+SMALL: Final = 1_000
+"""Boards of up to so many entries get other scores together, in one statement."""
+RESCORED_AT_ONCE: Final = 20_000
+"""So many entries of a larger one do, in a statement."""
+
+
+class Entry(NamedTuple):
+    """What somebody or something has on a board, but for its score."""
+
+    name: str
+    image_url: str | None
+    weight: Decimal
+    points: Decimal
+    ratings: int
+    reached_at: datetime
+
+
+GONE: Final = None
+_NOTHING: Final = Entry("", None, Decimal(0), Decimal(0), 0, datetime.min)  # noqa: DTZ901 - no time at all
+Place = tuple[str, UUID]
+"""A board's name, and whom or what of it."""
+
+
+class _Held(NamedTuple):
+    """A board as it is stored."""
+
+    id: int
+    name: str
+    kind: Kind
+    season: int
+    version: int
+    size: int
+    weight: Decimal
+    points: Decimal
+    prior: Decimal | None
+    seq: int
+
+
+ADD_BOARDS = """
+INSERT INTO leaderboards (name, kind, city, about, season)
+SELECT * FROM unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::int[]) ON CONFLICT (name) DO NOTHING
+"""
+
+HOLD_BOARDS = """
+SELECT id, name, kind, season, version, size, weight, points, prior, seq FROM leaderboards
+WHERE name = ANY($1::text[]) ORDER BY id FOR NO KEY UPDATE
+"""
+
+WRITE = """
+INSERT INTO leaderboard_entries (board_id, entity_id, name, image_url, weight, points, ratings, reached_at, score, seq)
+SELECT new.board_id, new.entity_id, new.name, new.image_url, new.weight, new.points, new.ratings, new.reached_at,
+    board_score(new.prior, new.weight, new.points), nextval('leaderboard_changes')
+FROM unnest($1::int[], $2::uuid[], $3::text[], $4::text[], $5::numeric[], $6::numeric[], $7::int[],
+    $8::timestamptz[], $9::numeric[])
+    AS new (board_id, entity_id, name, image_url, weight, points, ratings, reached_at, prior)
+ON CONFLICT (entity_id, board_id) DO UPDATE SET name = excluded.name, image_url = excluded.image_url,
+    weight = excluded.weight, points = excluded.points, ratings = excluded.ratings, reached_at = excluded.reached_at,
+    score = excluded.score, seq = excluded.seq
+"""
+
+# What they were called is forgotten at once; that they are gone, once copies have had the time to hear of it.
+REMOVE = """
+UPDATE leaderboard_entries e SET name = '', image_url = NULL, weight = 0, points = 0, ratings = 0, score = NULL,
+    seq = nextval('leaderboard_changes')
+FROM unnest($1::int[], $2::uuid[]) AS gone (board_id, entity_id)
+WHERE e.board_id = gone.board_id AND e.entity_id = gone.entity_id
+"""
+
+RESCORE = """
+UPDATE leaderboard_entries e SET score = board_score(b.prior, e.weight, e.points), seq = nextval('leaderboard_changes')
+FROM unnest($1::int[], $2::numeric[]) AS b (id, prior)
+WHERE e.board_id = b.id AND e.score <> board_score(b.prior, e.weight, e.points)
+"""
+
+# The same, a part at a time: of those up to $4 the next ones behind $3. What gets a new score is behind $4 then.
+RESCORE_PART = """
+WITH part AS MATERIALIZED (
+    SELECT entity_id, seq FROM leaderboard_entries
+    WHERE board_id = $1 AND seq > $3 AND seq <= $4 ORDER BY seq LIMIT $5
+), changed AS (
+    UPDATE leaderboard_entries e SET score = board_score($2, e.weight, e.points), seq = nextval('leaderboard_changes')
+    FROM part WHERE e.board_id = $1 AND e.entity_id = part.entity_id
+        AND e.score <> board_score($2, e.weight, e.points)
+)
+SELECT max(seq) FROM part
+"""
+
+WINDOWS = """
+SELECT b.id AS board_id, e.entity_id, e.score, e.name, e.image_url, e.reached_at
+FROM unnest($1::int[]) AS b (id), LATERAL (
+    SELECT * FROM leaderboard_entries e WHERE e.board_id = b.id AND e.score IS NOT NULL
+    ORDER BY e.score DESC, e.reached_at, e.entity_id LIMIT $2
+) e
+ORDER BY b.id, e.score DESC, e.reached_at, e.entity_id
+"""
+
+SAVE = """
+UPDATE leaderboards b SET version = new.version, size = new.size, weight = new.weight, points = new.points,
+    prior = new.prior, seq = (SELECT max(e.seq) FROM leaderboard_entries e WHERE e.board_id = b.id)
+FROM unnest($1::int[], $2::bigint[], $3::int[], $4::numeric[], $5::numeric[], $6::numeric[])
+    AS new (id, version, size, weight, points, prior)
+WHERE b.id = new.id
+"""
+
+
+LEFT = """
+SELECT e.board_id, e.entity_id, e.name, e.image_url, e.score, e.reached_at
+FROM unnest($1::int[], $2::uuid[]) AS gone (board_id, entity_id)
+JOIN leaderboard_entries e ON e.board_id = gone.board_id AND e.entity_id = gone.entity_id
+"""
+
+# The scores that changed behind $2, up to so many a board, and those of others.
+SCORES = """
+SELECT b.id AS board_id, e.entity_id, e.score, e.ratings FROM unnest($1::int[], $2::bigint[]) AS b (id, seq), LATERAL (
+    SELECT * FROM leaderboard_entries e WHERE e.board_id = b.id AND e.seq > b.seq ORDER BY e.seq LIMIT $3
+) e
+UNION ALL
+SELECT e.board_id, e.entity_id, e.score, e.ratings FROM unnest($4::int[], $5::uuid[]) AS other (board_id, entity_id)
+JOIN leaderboard_entries e ON e.board_id = other.board_id AND e.entity_id = other.entity_id
+"""
+
+
+class _Span(NamedTuple):
+    """A board and its window, before a change and behind it."""
+
+    was: _Held
+    now: _Held
+    before: Window
+    after: Window
+
+
+async def change(changed: dict[Place, Entry | None], old: dict[Place, Entry]) -> None:
+    """Write these entries, give the boards the prior that they have then, and tell it."""
+    held = await _hold({board for board, _ in changed})
+    before = await _windows(held)
+    now = _after(held, changed, old)
+    rows = [
+        (now[board].id, entity_id, *entry, now[board].prior) for (board, entity_id), entry in changed.items() if entry
+    ]
+    if rows:
+        await db.execute(WRITE, *zip(*rows, strict=True))
+    gone = [(now[board].id, entity_id) for (board, entity_id), entry in changed.items() if entry is GONE]
+    if gone:
+        await db.execute(REMOVE, *zip(*gone, strict=True))
+    await _rescore([(board, now[board.name].prior) for board in held if board.prior != now[board.name].prior])
+    after = await _windows(held)
+    spans = [_Span(board, now[board.name], before[board.id], after[board.id]) for board in held]
+    seen = [span for span in spans if changes(span.before, span.after) or span.was.size != span.now.size]
+    spans = [span._replace(now=span.now._replace(version=span.was.version + (span in seen))) for span in spans]
+    saved = [(now.id, now.version, now.size, now.weight, now.points, now.prior) for _, now, _, _ in spans]
+    await db.execute(SAVE, *zip(*saved, strict=True))
+    await emit_all([*await _moves(spans), *await _scores(spans)])
+
+
+async def _hold(names: set[str]) -> list[_Held]:
+    rows = await db.fetch(HOLD_BOARDS, names)
+    if len(rows) < len(names):
+        boards = [(name, *parsed) for name in sorted(names) if (parsed := parse_board(name)) is not None]
+        await db.execute(ADD_BOARDS, *zip(*boards, strict=True))
+        rows = await db.fetch(HOLD_BOARDS, names)
+    return [_Held(*row.values()) for row in rows]
+
+
+def _after(held: Sequence[_Held], changed: dict[Place, Entry | None], old: dict[Place, Entry]) -> dict[str, _Held]:
+    """The boards with sizes, sums and priors as they are after the change."""
+    sums = {board.name: (board.size, board.weight, board.points) for board in held}
+    for place, entry in changed.items():
+        size, weight, points = sums[place[0]]
+        was, is_now = old.get(place) or _NOTHING, entry or _NOTHING
+        size += (entry is not GONE) - (place in old)
+        sums[place[0]] = (size, weight + is_now.weight - was.weight, points + is_now.points - was.points)
+    after: dict[str, _Held] = {}
+    for board in held:
+        size, weight, points = sums[board.name]
+        exact = None if board.kind == "users" else mean(weight, points)
+        follows = size <= settings.leaderboards_exact_size
+        prior = next_prior(board.prior, exact, follows=follows, tolerance=settings.leaderboards_tolerance)
+        after[board.name] = board._replace(size=size, weight=weight, points=points, prior=prior)
+    return after
+
+
+async def _rescore(boards: Sequence[tuple[_Held, Decimal | None]]) -> None:
+    """Give what is on these boards the scores that their new priors make of them."""
+    small = [(board.id, prior) for board, prior in boards if board.size <= SMALL]
+    if small:
+        await db.execute(RESCORE, *zip(*small, strict=True))
+    for board, prior in boards:
+        seq: int | None = 0 if board.size > SMALL else None
+        while seq is not None:
+            seq = await db.fetchval(RESCORE_PART, board.id, prior, seq, board.seq, RESCORED_AT_ONCE)
+
+
+async def _windows(held: Sequence[_Held]) -> dict[int, Window]:
+    """The first of each board."""
+    found: dict[int, list[db.Row]] = {board.id: [] for board in held}
+    for row in await db.fetch(WINDOWS, list(found), WINDOW):
+        found[row["board_id"]].append(row)
+    return {board_id: _window(rows) for board_id, rows in found.items()}
+
+
+def _window(rows: Sequence[db.Row]) -> Window:
+    places = ranked([row["score"] for row in rows], 1, 1)
+    return {
+        row["entity_id"]: Seat(*place, row["score"], row["name"], row["image_url"], row["reached_at"])
+        for row, place in zip(rows, places, strict=True)
+    }
+
+
+async def _moves(spans: Sequence[_Span]) -> list[tuple[Event, str]]:
+    """What of each board is seen differently."""
+    left = [(span.now.id, each) for span in spans for each in span.before.keys() - span.after.keys()]
+    outside: dict[tuple[int, UUID], Seat] = {}
+    for row in await db.fetch(LEFT, *zip(*left, strict=True)) if left else ():
+        seat = Seat(0, 0, row["score"] or 0, row["name"], row["image_url"], row["reached_at"])
+        outside[row["board_id"], row["entity_id"]] = seat
+    news: list[tuple[Event, str]] = []
+    for span in spans:
+        if span.was.version == span.now.version:
+            continue
+        moves = [_move(each, span, outside) for each in changes(span.before, span.after)]
+        version, size = span.now.version, span.now.size
+        told = LeaderboardChanged(version=version, from_version=span.was.version, size=size, moves=moves)
+        news.append((told, topics.leaderboard(span.now.name)))
+    return news
+
+
+def _move(entity_id: UUID, span: _Span, outside: dict[tuple[int, UUID], Seat]) -> Move:
+    was, inside = span.before.get(entity_id), span.after.get(entity_id)
+    seat = inside or outside[span.now.id, entity_id]
+    return Move(
+        entity_id=entity_id,
+        name=seat.name,
+        old=None if was is None else was.position,
+        new=None if inside is None else inside.position,
+        rank=None if inside is None else inside.rank,
+        score=seat.score / SCALE,
+        image_url=seat.image_url,
+        reached_at=stamp(seat.reached_at),
+    )
+
+
+async def _scores(spans: Sequence[_Span]) -> list[tuple[Event, str]]:
+    """The scores of dishes that changed, and their ranks."""
+    boards = {span.now.id: span for span in spans if (span.now.kind, span.now.season) == ("dishes", ALL_TIME)}
+    if not boards:
+        return []
+    since = [(board_id, span.was.seq) for board_id, span in boards.items()]
+    seen = [(board_id, each) for board_id, span in boards.items() for each in _reranked(span)]
+    others = [[board_id for board_id, _ in seen], [dish_id for _, dish_id in seen]]
+    rows = await db.fetch(SCORES, *zip(*since, strict=True), settings.leaderboards_told, *others)
+    told: dict[DishID, DishScore] = {}
+    for row in sorted(rows, key=lambda row: row["score"] is not None):  # one that moved to another board is there
+        span, dish_id, score = boards[row["board_id"]], row["entity_id"], row["score"]
+        seat = span.after.get(dish_id)
+        told[dish_id] = DishScore(
+            score=None if score is None else score / SCALE,
+            raters=row["ratings"],
+            rank=None if seat is None else seat.rank,
+            board=span.now.name,
+        )
+    return [(score, topics.dish(dish_id)) for dish_id, score in told.items()]
+
+
+def _reranked(span: _Span) -> Iterator[UUID]:
+    """Whose rank in the window is another, or who is in it no longer."""
+    for entity_id in changes(span.before, span.after):
+        was, seat = span.before.get(entity_id), span.after.get(entity_id)
+        if (was and was.rank) != (seat and seat.rank):
+            yield entity_id
