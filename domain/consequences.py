@@ -15,6 +15,7 @@ from domain.progression import actions as progression
 from domain.progression.rules import FOLDED as PROGRESSION
 from domain.settings import settings
 from domain.standings import actions as standings
+from domain.trending import actions as trending
 
 
 class Consequence(NamedTuple):
@@ -33,6 +34,7 @@ PAGE = (
     Consequence("experts", experts.FOLDED, experts.fold, settings.experts_pace_s),
     Consequence("progression", PROGRESSION, progression.fold, settings.progression_pace_s),
     Consequence("leaderboards", standings.FOLDED, standings.fold, settings.leaderboards_pace_s),
+    Consequence("trending", trending.FOLDED, trending.fold, settings.trending_pace_s),
 )
 
 

@@ -27,6 +27,7 @@ from domain.progression.events import BadgeEarned, LevelChanged, LevelReached, P
 from domain.rankings.events import RankingChanged
 from domain.reactions.events import PostLiked, PostUnliked
 from domain.reviews.events import ReviewCreated, ReviewDeleted, ReviewEdited, ReviewLiked, ReviewUnliked
+from domain.trending.events import TrendingChanged, TrendingDue
 
 AnyEvent = (
     SessionRevoked
@@ -80,6 +81,8 @@ AnyEvent = (
     | NotificationsRead
     | LeaderboardChanged
     | DishScore
+    | TrendingChanged
+    | TrendingDue
 )
 
 _TYPES: dict[str, type[Event]] = {each.type: each for each in AnyEvent.__args__}

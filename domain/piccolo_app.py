@@ -25,6 +25,7 @@ APP_CONFIG = AppConfig(
             "domain.counters.tables",
             "domain.notifications.tables",
             "domain.experts.tables",
+            "domain.trending.tables",
         ]
     ),
 )

@@ -77,6 +77,9 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     leaderboards_told: Annotated[
         int, Meta(description="Scores of dishes that a fold tells at most, beside those in windows.", ge=0)
     ] = 5_000
+    trending_pace_s: Annotated[
+        float, Meta(description="Least time between two folds of what is trending, so between two lists, seconds.")
+    ] = 1.0
     fold_limit: Annotated[int, Meta(description="Events folded per transaction at most.", ge=1)] = 5_000
     event_retention_days: Annotated[int, Meta(description="Days the event log is kept.", ge=1)] = 7
 
@@ -108,6 +111,15 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     award_told_again_s: Annotated[
         float, Meta(description="A badge or level lost and won again is told again so long after, seconds.", ge=0)
     ] = 86_400.0
+    trending_half_life_s: Annotated[
+        float, Meta(description="What is trending weighs half after so long, seconds.", gt=0)
+    ] = 21_600.0
+    trending_window_s: Annotated[
+        float, Meta(description="What people do counts as trending for so long, seconds.", gt=0)
+    ] = 172_800.0
+    trending_floor: Annotated[
+        int, Meta(description="Dishes trend from so many different people in that time on.", ge=1)
+    ] = 5
 
     notification_batch_s: Annotated[
         float, Meta(description="A batch of notifications takes acts so long after its making, seconds.", gt=0)

@@ -44,6 +44,11 @@ def review(review_id: ReviewID) -> str:
     return f"review:{review_id}"
 
 
+def trending(scope: str) -> str:
+    """What anybody hears about a list of what is trending."""
+    return f"trending:{scope}"
+
+
 def notifications(user_id: UserID) -> str:
     """What a user hears about their notifications; clients call it `notifications`."""
     return f"notifications:{user_id}"

@@ -16,6 +16,7 @@ from domain.posts.queries import post_access
 from domain.reviews.queries import review_access
 from domain.settings import settings
 from domain.together import Together
+from domain.trending.queries import trending_access
 
 HOME = "home"
 NOTIFICATIONS = "notifications"
@@ -42,6 +43,7 @@ KINDS: dict[str, Ask[Any]] = {
     "dish": dish_access,
     "leaderboard": board_access,
     "review": review_access,
+    "trending": trending_access,
 }
 
 # Topics that are the viewer's own: nothing to ask.

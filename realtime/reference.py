@@ -24,6 +24,7 @@ LISTENERS = {
     "review:{id}": "who may see the review; not what is said by people with a block between them, or below that",
     "restaurant:{id}": "anybody who has signed in; not what people with a block between them rank and review",
     "dish:{id}": "anybody who has signed in; not what people with a block between them rank and review",
+    "trending:{scope}": "anybody who has signed in; a list at most once a second, when it is not what it was",
 }
 
 POSITIONS = [

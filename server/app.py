@@ -31,6 +31,7 @@ from server.routes import (
     reviews,
     service,
     sessions,
+    trending,
     web,
 )
 
@@ -49,6 +50,7 @@ ROUTES = [
     *rankings.routes,
     *reviews.routes,
     *experts.routes,
+    *trending.routes,
     *realtime.routes,
     *service.routes,
     *web.routes,

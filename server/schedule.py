@@ -11,6 +11,7 @@ from domain import eventlog
 from domain.idempotency.actions import forget_old_answers
 from domain.notifications.actions import forget_suppressed
 from domain.settings import settings
+from domain.trending.actions import let_go
 
 log = structlog.get_logger()
 
@@ -33,6 +34,7 @@ JOBS = (
     Job("old batches", 60, lambda: eventlog.prune_batches(settings.replay_window_s)),
     Job("old idempotent answers", 3600, forget_old_answers),
     Job("suppressed notifications", 3600, forget_suppressed),
+    Job("old acts about dishes", 30, let_go),
 )
 
 

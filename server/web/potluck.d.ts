@@ -514,6 +514,26 @@ export interface ReviewEdited {
   edited_at: string;
 }
 
+/** A list has changed, and not only by the time that went by: scores are as of `at`, and half of that `half_life_s` later. `version` counts the changes of a list. */
+export interface TrendingChanged {
+  version: number;
+  at: string;
+  half_life_s: number;
+  top: TrendingDish[];
+}
+
+/** A dish on a list; `ranking_count` is how many have ranked it, ever. */
+export interface TrendingDish {
+  dish_id: string;
+  dish_name: string;
+  restaurant_id: string;
+  restaurant_name: string;
+  dish_type: string;
+  image_url: string | null;
+  ranking_count: number;
+  trending_score: number;
+}
+
 /** A user's counts. */
 export interface UserCounters {
   followers: number;
@@ -555,6 +575,7 @@ export interface Events {
   'review.created': ReviewCreated;
   'review.deleted': ReviewDeleted;
   'review.edited': ReviewEdited;
+  'trending.changed': TrendingChanged;
   'user.counters': UserCounters;
   'user.deleted': UserDeleted;
 }
@@ -568,6 +589,7 @@ export interface Topics {
   [topic: `post:${string}`]: 'comment.created' | 'comment.deleted' | 'comment.edited' | 'post.counters' | 'post.deleted' | 'post.edited';
   [topic: `restaurant:${string}`]: 'dish.added' | 'dish.edited' | 'dish.removed' | 'ranking.changed' | 'restaurant.added' | 'restaurant.counters' | 'restaurant.edited' | 'review.created' | 'review.deleted' | 'review.edited';
   [topic: `review:${string}`]: 'comment.created' | 'comment.deleted' | 'comment.edited' | 'review.counters' | 'review.deleted' | 'review.edited';
+  [topic: `trending:${string}`]: 'trending.changed';
   [topic: `user:${string}`]: 'post.published' | 'profile.changed' | 'user.counters' | 'user.deleted';
 }
 

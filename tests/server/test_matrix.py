@@ -59,6 +59,7 @@ READS = {
     "/api/v1/badges": "fact",
     "/api/v1/career-levels": "fact",
     "/api/v1/rankings/next-pair?restaurant_id={restaurant_id}&dish_type=pizza": "fact",
+    "/api/v1/trending/dishes?city=somewhere": "fact",
 }
 LISTENS = {
     "user": "profile",
@@ -67,6 +68,7 @@ LISTENS = {
     "restaurant": "fact",
     "dish": "fact",
     "leaderboard": "fact",
+    "trending": "fact",
     HOME: "own",
     NOTIFICATIONS: "own",
 }
@@ -142,6 +144,7 @@ async def scene(relation: str) -> tuple[Viewer, Viewer, PostID, Dish, ReviewID]:
     await make_comment(post, author)
     dish = await make_dish(author, await make_restaurant(author, city="Lyon"))
     review = await make_review(author, dish)
+    dish = await make_dish(author, await make_restaurant(author, city="Somewhere"))
     await graph.follow_user(await make_user(), author.id)
     await fold(at(await Log().new(), NOON))
     viewer = author if relation == "author" else await make_user()
@@ -173,6 +176,7 @@ async def test_a_topic_is_open_to_whom_the_route_is_open(relation: str) -> None:
     names |= {topics.restaurant(dish.restaurant.id): "restaurant", topics.dish(dish.id): "dish"}
     names[topics.leaderboard("users:global")] = "leaderboard"
     names[topics.review(review_id)] = "review"
+    names[topics.trending("dishes:somewhere:pizza")] = "trending"
     verdicts = await judge([(viewer.id, name) for name in names])
     open_to = {
         kind: (verdict := verdicts[viewer.id, name]) is not None and verdict.code == "ok"
