@@ -12,7 +12,7 @@ import time
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import asyncpg
 import msgspec
@@ -126,7 +126,7 @@ async def explain(
     connection: asyncpg.Connection, sql: str, args: Sequence[Any], plan: str = "force_custom_plan"
 ) -> Read:
     """Run it with a plan made for these arguments, or for any (`force_generic_plan`), and say what it took."""
-    values = ", ".join("NULL" if arg is None else f"'{arg}'" for arg in args)
+    values = ", ".join(map(literal, args))
     await connection.execute(f"SET plan_cache_mode = {plan}; PREPARE explained AS {sql}")
     try:
         said = await connection.fetchval(f"EXPLAIN (ANALYZE, BUFFERS, FORMAT JSON) EXECUTE explained ({values})")
@@ -135,6 +135,14 @@ async def explain(
     (explained,) = msgspec.json.decode(said)
     top = explained["Plan"]
     return Read(top["Shared Hit Blocks"] + top["Shared Read Blocks"], explained["Execution Time"], nodes_of(top))
+
+
+def literal(value: Any) -> str:
+    """A value as it stands in a statement: quoted, lists as arrays."""
+    if isinstance(value, list):
+        values = cast("list[Any]", value)
+        return "'{" + ",".join("NULL" if each is None else f'"{each}"' for each in values) + "}'"
+    return "NULL" if value is None else f"'{value}'"
 
 
 def nodes_of(plan: dict[str, Any]) -> list[str]:

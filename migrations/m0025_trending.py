@@ -16,13 +16,15 @@ CREATE TABLE trending_acts (
     kind varchar(20) NOT NULL,
     day date NOT NULL,
     thing_id uuid NOT NULL,
+    review_id uuid,
     weight smallint NOT NULL CHECK (weight > 0),
     at timestamptz NOT NULL,
     -- What an actor did on a day lies together: it counts once.
     PRIMARY KEY (dish_id, actor_id, kind, day, thing_id)
 );
--- How an act that is taken back is found, on whatever day it was.
+-- How an act that is taken back is found, on whatever day it was; and what goes with a review.
 CREATE INDEX trending_acts_thing ON trending_acts (thing_id, actor_id);
+CREATE INDEX trending_acts_review ON trending_acts (review_id) WHERE review_id IS NOT NULL;
 CREATE INDEX trending_acts_at ON trending_acts (at);
 
 -- Those that enough people act on, as they are shown. `one_at` is when the score will have fallen to 1: it says all of

@@ -10,20 +10,34 @@ import msgspec
 
 from domain import db, topics
 from domain.clock import now, stamp
+from domain.comments.events import CommentCreated, CommentDeleted
 from domain.counters.events import DishCounters
 from domain.db import transaction
 from domain.dishes.events import DishEdited, DishRemoved
 from domain.eventlog import Event, Logged, emit, emit_all, of
+from domain.ids import ReviewID
 from domain.places.events import RestaurantEdited
 from domain.rankings.events import RankingChanged
 from domain.rankings.rules import Placing
+from domain.reviews.events import ReviewCreated, ReviewDeleted, ReviewEdited, ReviewLiked, ReviewUnliked
 from domain.settings import settings
 from domain.trending.events import TrendingChanged, TrendingDue
 from domain.trending.queries import entries
-from domain.trending.rules import EXPIRED, TOP, Act, netted, scope_of, weight_of
+from domain.trending.rules import COMMENT, EXPIRED, LIKE, TOP, Act, netted, scope_of, weight_of, weight_of_review
 
+ACTED = {
+    kind.type: kind
+    for kind in (RankingChanged, ReviewCreated, ReviewEdited, ReviewLiked, ReviewUnliked, CommentCreated)
+}
 FOLDED: tuple[type[Event], ...] = (
     RankingChanged,
+    ReviewCreated,
+    ReviewEdited,
+    ReviewDeleted,
+    ReviewLiked,
+    ReviewUnliked,
+    CommentCreated,
+    CommentDeleted,
     DishCounters,
     DishEdited,
     DishRemoved,
@@ -31,29 +45,34 @@ FOLDED: tuple[type[Event], ...] = (
     TrendingDue,
 )
 
-# $1 to $3 are taken back, the dishes $4 are gone, and what is older than $5 has had its time: $6 of those.
+# $1 to $3 are taken back, the dishes $4 are gone, and so are the reviews and comments $5; and what is older than $6 has
+# had its time: $7 of those.
 LET_GO = """
 WITH back AS (
     DELETE FROM trending_acts a USING unnest($1::text[], $2::uuid[], $3::uuid[]) AS back (kind, thing_id, actor_id)
     WHERE a.thing_id = back.thing_id AND a.actor_id = back.actor_id AND a.kind = back.kind RETURNING a.dish_id
 ), gone AS (
     DELETE FROM trending_acts WHERE dish_id = ANY($4::uuid[]) RETURNING dish_id
+), unsaid AS (
+    DELETE FROM trending_acts WHERE thing_id = ANY($5::uuid[]) OR review_id = ANY($5::uuid[]) RETURNING dish_id
 ), old AS (
-    DELETE FROM trending_acts WHERE ctid = ANY(ARRAY(SELECT ctid FROM trending_acts WHERE at < $5 ORDER BY at LIMIT $6))
+    DELETE FROM trending_acts WHERE ctid = ANY(ARRAY(SELECT ctid FROM trending_acts WHERE at < $6 ORDER BY at LIMIT $7))
     RETURNING dish_id
 )
 SELECT coalesce(array_agg(DISTINCT dish_id), '{}') AS dishes, (SELECT count(*) FROM old) AS expired
-FROM (SELECT * FROM back UNION ALL SELECT * FROM gone UNION ALL SELECT * FROM old) let_go
+FROM (TABLE back UNION ALL TABLE gone UNION ALL TABLE unsaid UNION ALL TABLE old) let_go
 """
 
 # Of what is gone by now nothing counts. Who does it again on the same day did it when they did it first.
 ADD_ACTS = """
-INSERT INTO trending_acts AS a (kind, dish_id, thing_id, actor_id, weight, at, day)
-SELECT act.*, (act.at AT TIME ZONE 'UTC')::date
-FROM unnest($1::text[], $2::uuid[], $3::uuid[], $4::uuid[], $5::int[], $6::timestamptz[])
-    AS act (kind, dish_id, thing_id, actor_id, weight, at) JOIN dishes d ON d.id = act.dish_id
+INSERT INTO trending_acts AS a (kind, dish_id, review_id, thing_id, actor_id, weight, at, day)
+SELECT act.kind, d.id, act.review_id, act.thing_id, act.actor_id, act.weight, act.at, (act.at AT TIME ZONE 'UTC')::date
+FROM unnest($1::text[], $2::uuid[], $3::uuid[], $4::uuid[], $5::uuid[], $6::int[], $7::timestamptz[])
+    AS act (kind, dish_id, review_id, thing_id, actor_id, weight, at)
+LEFT JOIN reviews r ON r.id = act.review_id JOIN dishes d ON d.id = coalesce(act.dish_id, r.dish_id)
 ON CONFLICT (dish_id, actor_id, kind, day, thing_id) DO UPDATE SET weight = excluded.weight
 WHERE a.weight <> excluded.weight
+RETURNING dish_id
 """
 
 # $1 are dishes, $2 restaurants whose dishes are meant, $3 is now, $4 the half-life in seconds, $5 the floor. What a
@@ -62,15 +81,16 @@ WHERE a.weight <> excluded.weight
 RELIST = """
 WITH asked AS (
     SELECT unnest($1::uuid[]) AS dish_id UNION SELECT id FROM dishes WHERE restaurant_id = ANY($2::uuid[])
-), counted AS (
-    SELECT dish_id, actor_id, max(weight) AS weight, min(at) AS at FROM trending_acts JOIN asked USING (dish_id)
-    GROUP BY dish_id, actor_id, kind, day
 ), scored AS (
-    SELECT dish_id, count(DISTINCT actor_id) AS actors,
-        $3::timestamptz + make_interval(secs => $4::float8 * ln(sum(
-            weight * power(2::float8, greatest(extract(epoch FROM at - $3)::float8 / $4, -1000))
-        )) / ln(2::float8)) AS one_at
-    FROM counted GROUP BY dish_id HAVING count(DISTINCT actor_id) >= $5
+    SELECT asked.dish_id, total.actors, $3::timestamptz + make_interval(secs => $4 * ln(total.score) / ln(2)) AS one_at
+    FROM asked CROSS JOIN LATERAL (
+        SELECT count(DISTINCT actor_id) AS actors,
+            sum(weight * power(2::float8, greatest(extract(epoch FROM at - $3)::float8 / $4::float8, -1000))) AS score
+        FROM (
+            SELECT actor_id, max(weight) AS weight, min(at) AS at FROM trending_acts WHERE dish_id = asked.dish_id
+            GROUP BY actor_id, kind, day
+        ) counted HAVING count(DISTINCT actor_id) >= $5
+    ) total
 ), before AS (
     SELECT t.dish_id, t.city, t.dish_type FROM trending_dishes t JOIN asked USING (dish_id)
 ), listed AS (
@@ -124,11 +144,13 @@ async def fold(events: Sequence[Logged]) -> None:
     removed = [each.id for each in of(events, DishRemoved)]
     moved = [each.id for each in of(events, RestaurantEdited)]
     keys = [list(column) for column in zip(*back, strict=True)] or [[]] * 3
-    left = await db.fetchrow(LET_GO, *keys, removed, oldest, EXPIRED)
+    unsaid = {*(each.id for each in of(events, ReviewDeleted)), *_deleted_comments(events)}
+    left = await db.fetchrow(LET_GO, *keys, removed, list(unsaid), oldest, EXPIRED)
     assert left is not None  # it has a row of its own
-    if done := [act for act in done if act.at >= oldest]:
-        await db.execute(ADD_ACTS, *(list(column) for column in zip(*done, strict=True)))
-    touched = {*left["dishes"], *(act.dish_id for act in done), *removed, *_renewed(events)}
+    touched = {*left["dishes"], *removed, *_renewed(events)}
+    if done := [act for act in done if act.at >= oldest and not unsaid & {act.thing_id, act.review_id}]:
+        added = await db.fetch(ADD_ACTS, *(list(column) for column in zip(*done, strict=True)))
+        touched |= {row["dish_id"] for row in added}
     if touched or moved:
         limits = (settings.trending_half_life_s, settings.trending_floor)
         rows = await db.fetch(RELIST, list(touched), moved, time, *limits)
@@ -139,20 +161,35 @@ async def fold(events: Sequence[Logged]) -> None:
 
 
 def _acts(events: Iterable[Logged]) -> Iterator[Act]:
-    """What the events say that people did, and took back, in their order."""
+    """What the events say that people did, and took back, in their order. Other notes and other words are no act."""
     for event in events:
-        match event.type:
-            case RankingChanged.type:
-                yield from _ranking(msgspec.json.decode(event.data, type=RankingChanged), event.at)
+        at = event.at
+        match msgspec.json.decode(event.data, type=ACTED[event.type]) if event.type in ACTED else None:
+            case RankingChanged() as ranked:
+                after = None if ranked.ranking is None else Placing(ranked.ranking.rank, ranked.ranking.taste)
+                if after != ranked.before:
+                    yield Act("ranking", ranked.dish_id, None, ranked.dish_id, ranked.user.id, weight_of(after), at)
+            case ReviewCreated(review=review):
+                weight = weight_of_review(review.stars)
+                yield Act("review", review.dish_id, review.id, review.id, review.author.id, weight, at)
+            case ReviewEdited() as edited if event.actor is not None and edited.stars != edited.stars_before:
+                weight = weight_of_review(edited.stars)
+                yield Act("review", edited.dish_id, edited.id, edited.id, event.actor, weight, at)
+            case ReviewLiked(review_id=review_id, user_id=user_id):
+                yield Act("like", None, review_id, review_id, user_id, LIKE, at)
+            case ReviewUnliked(review_id=review_id, user_id=user_id):
+                yield Act("like", None, review_id, review_id, user_id, 0, at)
+            case CommentCreated(comment=comment) if comment.target.type == "review":
+                yield Act("comment", None, ReviewID(comment.target.id), comment.id, comment.author.id, COMMENT, at)
             case _:
                 pass
 
 
-def _ranking(each: RankingChanged, at: datetime) -> Iterator[Act]:
-    """Other notes are no act."""
-    after = None if each.ranking is None else Placing(each.ranking.rank, each.ranking.taste)
-    if after != each.before:
-        yield Act("ranking", each.dish_id, each.dish_id, each.user.id, weight_of(after), at)
+def _deleted_comments(events: Sequence[Logged]) -> Iterator[UUID]:
+    """Those on reviews, with their replies."""
+    for deleted in of(events, CommentDeleted):
+        if deleted.target.type == "review":
+            yield from deleted.ids
 
 
 def _renewed(events: Iterable[Logged]) -> Iterator[UUID]:

@@ -5,7 +5,7 @@ from datetime import date, datetime
 from typing import Final, Literal, NamedTuple
 from uuid import UUID
 
-from domain.ids import DishID, UserID
+from domain.ids import DishID, ReviewID, UserID
 from domain.rankings.rules import Placing
 
 TOP: Final = 50
@@ -17,15 +17,23 @@ EXPIRED: Final = 10_000
 RANKS: Final = {1: 6, 2: 5, 3: 4, 4: 3, 5: 2}
 TASTES: Final = {"acceptable": 1, "second_chance": 0, "dissatisfied": 0}
 
+REVIEW: Final = 3
+STAR: Final = 2
+"""What a review weighs more for each star above three, and less for each below."""
+COMMENT: Final = 3
+LIKE: Final = 2
+
 Kind = Literal["ranking", "review", "comment", "like"]
 
 
 class Act(NamedTuple):
-    """What somebody did about a dish, at a time (UTC); `thing_id` is what it was done to or said in. A weight of 0
-    takes back what they did of this kind to this thing before, on whatever day."""
+    """What somebody did about a dish, at a time (UTC); `thing_id` is what it was done to or said in: a dish that is
+    ranked, a review, a comment. On a review, which names the dish. A weight of 0 takes back what they did of this kind
+    to this thing before, on whatever day."""
 
     kind: Kind
-    dish_id: DishID
+    dish_id: DishID | None
+    review_id: ReviewID | None
     thing_id: UUID
     actor_id: UserID
     weight: int
@@ -45,6 +53,12 @@ def weight_of(placing: Placing | None) -> int:
     if placing is None:
         return 0
     return RANKS.get(placing.rank or 0, 0) + TASTES.get(placing.taste or "", 0)
+
+
+def weight_of_review(stars: int | None) -> int:
+    """What a review weighs: one without stars as one with three. Of a bad one nothing is left, but nobody takes away
+    what others gave: a dish that all dislike is not trending, and a sum of what is above 0 has a logarithm."""
+    return REVIEW if stars is None else max(REVIEW + STAR * (stars - 3), 0)
 
 
 def netted(acts: Iterable[Act]) -> tuple[list[Key], list[Act]]:

@@ -7,13 +7,15 @@ from domain.db import DB
 
 
 class TrendingActs(Table, tablename="trending_acts", db=DB):
-    """What somebody did about a dish: of a kind, on a day, to or with a thing by which it can be taken back."""
+    """What somebody did about a dish: of a kind, on a day, to or with a thing by which it can be taken back, and on
+    which review."""
 
     id = UUID(primary_key=True, db_column_name="dish_id")
     actor_id = UUID()
     kind = Varchar(length=20)
     day = Date()
     thing_id = UUID()
+    review_id = UUID(null=True)
     weight = SmallInt()
     at = Timestamptz()
 

@@ -1,23 +1,39 @@
 """What is trending: what acts weigh, who counts, what is listed and told, and what fades without anybody's doing."""
 
+from typing import Any
+
 import msgspec
 import pytest
 
 from domain import db
+from domain.accounts.rules import Viewer
 from domain.clock import now, stamp
+from domain.comments.actions import NewComment, comment_on, delete_comment
 from domain.counters import actions as counters
 from domain.departures import leave
 from domain.dishes.actions import DishChanges, edit_dish, remove_dish
+from domain.dishes.queries import Dish
 from domain.errors import Invalid
 from domain.eventlog import Logged
 from domain.ids import DishID, UserID, new_id
 from domain.places.actions import RestaurantChanges, edit_restaurant
 from domain.rankings.actions import NewRanking, rank_dish
 from domain.rankings.rules import Placing
+from domain.reviews.actions import (
+    NewReview,
+    ReviewChanges,
+    delete_review,
+    edit_review,
+    like_review,
+    review_dish,
+    unlike_review,
+)
+from domain.reviews.queries import Review
+from domain.targets import Target
 from domain.trending.actions import fold, let_go
 from domain.trending.events import TrendingChanged, TrendingDue
 from domain.trending.queries import read_trending
-from domain.trending.rules import Act, Key, netted, scope_of, score_at, weight_of
+from domain.trending.rules import Act, Key, netted, scope_of, score_at, weight_of, weight_of_review
 from tests.conftest import Clock, Statements
 from tests.domain.trending.playing import (
     CITY,
@@ -31,7 +47,7 @@ from tests.domain.trending.playing import (
     told,
     unranking,
 )
-from tests.factories import make_dish, make_restaurant, make_user
+from tests.factories import make_comment, make_dish, make_post, make_restaurant, make_user
 
 LOGGED = "SELECT seq, type, topics, data::text AS data, actor, audience, at FROM events WHERE seq > $1 ORDER BY seq"
 ACTS = "SELECT count(*)::int FROM trending_acts"
@@ -61,12 +77,17 @@ def test_a_ranking_weighs_what_it_says_for_the_dish(placing: Placing | None, wei
     assert weight_of(placing) == weight
 
 
+@pytest.mark.parametrize(("stars", "weight"), [(None, 3), (1, 0), (2, 1), (3, 3), (4, 5), (5, 7)])
+def test_a_review_weighs_more_with_each_star_and_never_less_than_nothing(stars: int | None, weight: int) -> None:
+    assert weight_of_review(stars) == weight
+
+
 ANA, BEN, DISH = UserID(new_id()), UserID(new_id()), DishID(new_id())
 KEY = Key("ranking", DISH, ANA)
 
 
 def act(weight: int, clock: Clock, actor: UserID = ANA) -> Act:
-    return Act("ranking", DISH, DISH, actor, weight, clock.time)
+    return Act("ranking", DISH, None, DISH, actor, weight, clock.time)
 
 
 def test_what_somebody_does_again_on_a_day_counts_once_first_then_and_last_so(clock: Clock) -> None:
@@ -236,6 +257,133 @@ async def test_a_dish_that_is_gone_when_it_is_folded_counts_for_nothing(clock: C
     await fold(removed)
 
     assert (await listed(), await db.fetchval(ACTS)) == ([], 0)
+
+
+# reviews, and what is said and liked of them
+
+
+async def reviewed(dish: Dish, stars: int | None = None) -> tuple[Viewer, Review]:
+    author = await make_user()
+    return author, await review_dish(author, dish.id, NewReview(content="Crisp", stars=stars))
+
+
+async def score(after: int) -> float:
+    """Of the only dish there is, when what was done since is folded too."""
+    await fold(await log(after))
+    return sum(each.trending_score for each in (await read()).top)
+
+
+@pytest.fixture
+async def known(clock: Clock) -> tuple[Dish, int]:
+    """A dish that five have ranked, worth 30, and how far the log is; nobody's clock goes on."""
+    dish = await dish_in()
+    await crowd(clock, dish, 5)
+    clock.forward(seconds=1)  # the log has its own
+    return dish, (await log())[-1].seq
+
+
+def about(score: float) -> Any:
+    """The log's clock is not the test's."""
+    return pytest.approx(score, abs=0.1)
+
+
+async def test_a_review_a_like_and_a_comment_weigh_each(known: tuple[Dish, int]) -> None:
+    dish, before = known
+    author, review = await reviewed(dish, 5)
+    reader = await make_user()
+    await like_review(reader, review.id)
+    await comment_on(reader, Target("review", review.id), NewComment(content="Yes"))
+    await comment_on(author, Target("review", review.id), NewComment(content="Indeed"))
+
+    assert await score(before) == about(30 + 7 + 2 + 3 + 3)
+
+
+async def test_several_comments_of_one_person_on_a_day_are_one_until_the_last_is_deleted(
+    known: tuple[Dish, int],
+) -> None:
+    dish, before = known
+    _, review = await reviewed(dish)
+    reader = await make_user()
+    said = [await comment_on(reader, Target("review", review.id), NewComment(content="Yes")) for _ in range(3)]
+    assert await score(before) == about(30 + 3 + 3)
+
+    await delete_comment(reader, said[0].id)
+    await delete_comment(reader, said[1].id)
+    assert await score(before) == about(30 + 3 + 3)
+    await delete_comment(reader, said[2].id)
+
+    assert await score(before) == about(30 + 3)
+
+
+async def test_a_comment_goes_with_its_replies_and_a_review_with_all_that_was_said_and_liked(
+    known: tuple[Dish, int],
+) -> None:
+    dish, before = known
+    author, review = await reviewed(dish, 4)
+    first, second = await make_user(), await make_user()
+    comment = await comment_on(first, Target("review", review.id), NewComment(content="Yes"))
+    await comment_on(second, Target("review", review.id), NewComment(content="No", parent_id=comment.id))
+    await like_review(second, review.id)
+    assert await score(before) == about(30 + 5 + 3 + 3 + 2)
+
+    middle = (await log())[-1].seq
+    await delete_comment(first, comment.id)
+    assert await score(middle) == about(30 + 5 + 2)
+    await comment_on(first, Target("review", review.id), NewComment(content="Again"))
+    await fold(await log(middle))
+    middle = (await log())[-1].seq
+    await delete_review(author, review.id)
+
+    assert await score(middle) == about(30)
+
+
+async def test_stars_that_are_changed_weigh_as_they_are_now_and_other_words_nothing(known: tuple[Dish, int]) -> None:
+    dish, before = known
+    author, review = await reviewed(dish, 5)
+    await edit_review(author, review.id, ReviewChanges(content="Soggy"))
+    assert await score(before) == about(37)
+
+    middle = (await log())[-1].seq
+    await edit_review(author, review.id, ReviewChanges(stars=2))
+    assert await score(middle) == about(31)
+    middle = (await log())[-1].seq
+    await edit_review(author, review.id, ReviewChanges(stars=1))
+
+    assert await score(middle) == about(30)
+
+
+async def test_a_like_that_is_taken_back_and_what_is_said_of_posts_count_for_nothing(known: tuple[Dish, int]) -> None:
+    dish, before = known
+    _, review = await reviewed(dish)
+    reader = await make_user()
+    await make_comment(await make_post())
+    await like_review(reader, review.id)
+    await fold(await log(before))
+    middle = (await log())[-1].seq
+    await unlike_review(reader, review.id)
+
+    assert await score(middle) == about(33)
+
+
+async def test_what_is_said_and_deleted_before_it_is_folded_counts_for_nothing(known: tuple[Dish, int]) -> None:
+    dish, before = known
+    author, review = await reviewed(dish)
+    reader = await make_user()
+    await like_review(reader, review.id)
+    await comment_on(reader, Target("review", review.id), NewComment(content="Yes"))
+    await delete_review(author, review.id)
+
+    assert await score(before) == about(30)
+    assert await db.fetchval(ACTS) == 5
+
+
+async def test_those_who_review_are_people_like_those_who_rank() -> None:
+    dish = await dish_in()
+    before = (await log())[-1].seq
+    for _ in range(5):
+        await reviewed(dish, 5)
+
+    assert await score(before) == about(35)
 
 
 # fading
