@@ -7,6 +7,7 @@ from typing import Any
 
 import asyncpg  # pyright: ignore[reportMissingTypeStubs] - it has none
 
+from loadtests.demo.city import CITY, Place, ids, opinions, ranked, raters, trending
 from loadtests.demo.model import Row, inbox, likers, number_of_posts
 from loadtests.demo.people import Person
 
@@ -25,6 +26,7 @@ class Findings:
         self.wrong: list[str] = []
         self.follows = 0
         self.likes = 0
+        self.rankings = 0
 
     @property
     def faults(self) -> list[str]:
@@ -51,13 +53,14 @@ class Findings:
         self.wrong += [f"{where}: {each} was not meant for it" for each in times.keys() - due]
 
 
-async def check_sockets(people: Sequence[Person], database: asyncpg.Connection) -> Findings:
+async def check_sockets(people: Sequence[Person], places: Sequence[Place], database: asyncpg.Connection) -> Findings:
     """What everybody's socket told them, against the graph, and event by event against the log."""
     findings = Findings()
     logged: dict[str, list[str]] = defaultdict(list)
     for row in await database.fetch(NOTIFIED):
         logged[row["user_id"]].append(_number(row["seq"]))
     posts = {person.name: person.posts for person in people}
+    trending = _trending(people, places)
     for person in people:
         name, heard = person.name, person.heard
         notified = [each for each in heard if each.topic == "notifications"]
@@ -76,12 +79,48 @@ async def check_sockets(people: Sequence[Person], database: asyncpg.Connection) 
         findings.same(f"how often {name}'s inbox went backwards", person.backwards, 0)
         findings.same(f"{name}'s live counters", person.counters, _counters(person))
         findings.same(f"the live likes of {name}'s posts", person.likes, _likes(person))
+        counts = {each["dish_id"]: each["ranking_count"] for each in person.trending}
+        findings.same(f"what is trending, as {name} was told", counts, trending)
     return findings
 
 
-async def check_http(people: Sequence[Person], findings: Findings) -> None:
+async def check_http(people: Sequence[Person], places: Sequence[Place], findings: Findings) -> None:
     """What HTTP tells everybody, against the graph, and against what their socket told them."""
     await asyncio.gather(*(_check_person(person, findings) for person in people))
+    await asyncio.gather(*(_check_rankings(person, places, findings) for person in people))
+    await _check_city(people, places, findings)
+
+
+async def _check_rankings(person: Person, places: Sequence[Place], findings: Findings) -> None:
+    names = ids(places)
+    expected = {names[dish]: rank for dish, rank in ranked(opinions(person.name)).items()}
+    found = {each["dish_id"]: each["rank"] for each in await person.pages(f"/users/{person.id}/rankings")}
+    findings.same(f"{person.name}'s ranks", found, expected)
+    findings.rankings += len(found)
+
+
+async def _check_city(people: Sequence[Person], places: Sequence[Place], findings: Findings) -> None:
+    """How many rank each dish, and what is trending: the same dishes in the same order for everybody."""
+    guest, names = people[0], ids(places)
+    counted: dict[str, int] = {}
+    for place in places:
+        menu = await guest.pages(f"/restaurants/{place.id}/dishes")
+        counted |= {each["id"]: each["counters"]["rankings"] for each in menu}
+    expected = raters(person.name for person in people)
+    findings.same("how many rank each dish", counted, {each: expected[dish] for dish, each in names.items()})
+    listed = (await guest.ask("GET", f"/trending/dishes?city={CITY}"))["top"]
+    for person in people:
+        findings.same(f"the order in which {person.name} was told", _order(person.trending), _order(listed))
+
+
+def _trending(people: Sequence[Person], places: Sequence[Place]) -> dict[str, int]:
+    names = ids(places)
+    return {names[dish]: number for dish, number in trending(person.name for person in people).items()}
+
+
+def _order(listed: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+    """All but what fades."""
+    return [{name: value for name, value in each.items() if name != "trending_score"} for each in listed]
 
 
 async def _check_person(person: Person, findings: Findings) -> None:

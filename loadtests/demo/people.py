@@ -12,6 +12,7 @@ from uuid import uuid4
 import httpx
 
 from loadtests.client import Client
+from loadtests.demo.city import CITY, DISH_TYPE, KITCHENS, PIZZAS, Place
 from loadtests.demo.model import Friends, Row
 from loadtests.listeners import Copy, Listener
 
@@ -47,6 +48,7 @@ class Person:
         self.version = 0
         self.counters: dict[str, int] = {}
         self.likes: dict[str, int] = {}  # of each of their posts
+        self.trending: list[dict[str, Any]] = []  # the city's list, the most trending first
         self.heard: list[Heard] = []
         self.events = 0
         self.backwards = 0  # how often the inbox went
@@ -81,6 +83,26 @@ class Person:
             self.posts.append((await self.ask("POST", "/posts", {"content": content}))["id"])
         for post in self.posts:
             self.client.add(Copy(f"post:{post}", self._post_reader(post), self._liked))
+
+    async def open_city(self) -> Sequence[Place]:
+        """Make it known to everybody, kitchen by kitchen."""
+        places: list[Place] = []
+        for kitchen in KITCHENS:
+            new = {"name": f"{kitchen} Kitchen", "city": CITY, "cuisine_type": [DISH_TYPE]}
+            there = (await self.ask("POST", "/restaurants?force=true", new))["id"]
+            dishes = [{"name": f"{each} {DISH_TYPE}", "dish_type": DISH_TYPE} for each in PIZZAS]
+            made = [await self.ask("POST", f"/restaurants/{there}/dishes", each) for each in dishes]
+            places.append(Place(there, [each["id"] for each in made]))
+        return places
+
+    def watch_city(self) -> None:
+        """Follow what is trending there."""
+        self.client.add(Copy(f"trending:dishes:{CITY.lower()}", self._read_trending, self._trended))
+
+    async def rank(self, dish: str, rank: int | None) -> None:
+        """Say what one thinks of a dish, or take it back."""
+        body = None if rank is None else {"rank": rank, "notes": "What a crust!"}
+        await self.ask("DELETE" if rank is None else "PUT", f"/dishes/{dish}/ranking", body)
 
     async def ask(self, method: str, path: str, body: Any = None) -> Any:
         """A request under /api/v1, again while servers are gone or busy; the answer's body. Raises Refused."""
@@ -140,6 +162,15 @@ class Person:
         profile, cursor = await self._ask("GET", f"/users/{self.id}")
         self.counters = profile["counters"]
         return cursor
+
+    async def _read_trending(self) -> str:
+        found, cursor = await self._ask("GET", f"/trending/dishes?city={CITY}")
+        self.trending = found["top"]
+        return cursor
+
+    def _trended(self, frame: dict[str, Any]) -> None:
+        self.events += 1
+        self.trending = frame["data"]["top"]
 
     def _post_reader(self, post: str) -> Callable[[], Awaitable[str]]:
         async def read() -> str:

@@ -20,6 +20,7 @@ from rich.console import Console
 from rich.live import Live
 
 from loadtests.demo.checks import Findings, check_http, check_sockets
+from loadtests.demo.city import Place, ids, opinions
 from loadtests.demo.model import les_miserables, number_of_posts, rounds
 from loadtests.demo.people import Person
 from loadtests.demo.table import table
@@ -41,11 +42,13 @@ ENVIRONMENT = {
 
 
 class Report(msgspec.Struct):
-    """What `--once` prints. `follows` and `likes` are as HTTP tells them; the last three say whether all is well."""
+    """What `--once` prints. `follows`, `likes` and `rankings` are as HTTP tells them; the last three say whether all is
+    well."""
 
     people: int
     follows: int
     likes: int
+    rankings: int
     events: int
     seconds: float
     latency_ms: dict[str, float]
@@ -111,14 +114,16 @@ async def play_once(potluck: Potluck, *, kill: bool) -> int:
     """From the first sign-up to the verdict; 1 when something is lost, duplicated or wrong."""
     begun = time.monotonic()
     async with _everybody(potluck) as people:
-        await _gather(people)
-        await _like(people, (lambda: _kill_a_server(potluck)) if kill else (lambda: None))
+        places = await _gather(people)
+        await asyncio.gather(
+            _like(people, (lambda: _kill_a_server(potluck)) if kill else (lambda: None)), _dine(people, places)
+        )
         database = await asyncpg.connect(potluck.database_url())
-        await _settled(people, database)
+        await _settled(people, places, database)
         await _each(people, _read)
-        findings = await _settled(people, database)
+        findings = await _settled(people, places, database)
         await database.close()
-        await check_http(people, findings)
+        await check_http(people, places, findings)
     for fault in findings.faults[:TOLD]:
         _say(fault)
     report = _report(people, findings, time.monotonic() - begun)
@@ -133,15 +138,15 @@ async def live_on(potluck: Potluck) -> int:
         with Live(console=console, auto_refresh=False, screen=console.is_terminal) as live:
             async with asyncio.TaskGroup() as living:
                 living.create_task(_show(people, live, potluck.url))
-                await _gather(people)
+                places = await _gather(people)
                 for person in people:
                     person.delays_s.clear()  # of the rush
-                    living.create_task(_live(person, people))
+                    living.create_task(_live(person, people, places))
     return 0
 
 
-async def _gather(people: Sequence[Person]) -> None:
-    """Follow, and then post: so every post is for the homes of all friends."""
+async def _gather(people: Sequence[Person]) -> Sequence[Place]:
+    """Follow, and then post: so every post is for the homes of all friends. And find the city; its kitchens."""
     ids = {person.name: person.id for person in people}
 
     async def follow(person: Person) -> None:
@@ -150,7 +155,22 @@ async def _gather(people: Sequence[Person]) -> None:
 
     await _each(people, follow)
     await _each(people, lambda person: person.publish(number_of_posts(person.friends)))
-    await _until(lambda: all(person.client.settled for person in people), "their posts' topics")
+    places = await people[0].open_city()
+    for person in people:
+        person.watch_city()
+    await _until(lambda: all(person.client.settled for person in people), "the topics of their posts and city")
+    return places
+
+
+async def _dine(people: Sequence[Person], places: Sequence[Place]) -> None:
+    """Everybody at once, but one opinion after the other."""
+    names = ids(places)
+
+    async def dine(person: Person) -> None:
+        for opinion in opinions(person.name):
+            await person.rank(names[opinion.dish], opinion.rank)
+
+    await _each(people, dine)
 
 
 async def _like(people: Sequence[Person], in_the_middle: Callable[[], None]) -> None:
@@ -194,11 +214,11 @@ async def _read(person: Person) -> None:
             pass
 
 
-async def _settled(people: Sequence[Person], database: asyncpg.Connection) -> Findings:
+async def _settled(people: Sequence[Person], places: Sequence[Place], database: asyncpg.Connection) -> Findings:
     """What the sockets told when all is told, or too late."""
     give_up = time.monotonic() + SETTLED_S
     while True:
-        findings = await check_sockets(people, database)
+        findings = await check_sockets(people, places, database)
         if not findings.faults or time.monotonic() > give_up:
             return findings
         await asyncio.sleep(0.1)
@@ -210,6 +230,7 @@ def _report(people: Sequence[Person], findings: Findings, seconds: float) -> Rep
         people=len(people),
         follows=findings.follows,
         likes=findings.likes,
+        rankings=findings.rankings,
         events=sum(person.events for person in people),
         seconds=round(seconds, 1),
         latency_ms=percentiles_ms(list(chain.from_iterable(person.delays_s for person in people))),
@@ -222,8 +243,8 @@ def _report(people: Sequence[Person], findings: Findings, seconds: float) -> Rep
     )
 
 
-async def _live(person: Person, people: Sequence[Person]) -> None:
-    """Like, think better of it, comment, and look at what is new now and then."""
+async def _live(person: Person, people: Sequence[Person], places: Sequence[Place]) -> None:
+    """Eat out, like, think better of it, comment, and look at what is new now and then."""
     friends = [each for each in people if each.name in person.friends]
     liked: set[str] = set()
     while True:
@@ -234,6 +255,9 @@ async def _live(person: Person, people: Sequence[Person]) -> None:
                 await person.ask("POST", "/notifications/read", {"all": True})
             case chance if chance < 0.2:
                 await person.ask("POST", f"/posts/{post}/comments", {"content": "More salt!"})
+            case chance if chance < 0.6:
+                place = random.choice(places)
+                await person.rank(random.choice(place.dishes), random.choice((1, 1, 2, 3, 4, 5, None)))
             case _:
                 await person.ask("DELETE" if post in liked else "PUT", f"/posts/{post}/like")
                 liked ^= {post}

@@ -2,17 +2,39 @@
 
 from collections.abc import Sequence
 from itertools import chain
+from typing import Any
 
-from rich.console import Console
+from rich.console import Console, Group
 from rich.table import Table
 
+from loadtests.demo.city import CITY
 from loadtests.demo.people import Person
 from loadtests.http import percentiles_ms
 
+SHOWN = 8  # of what is trending
 
-def table(people: Sequence[Person], url: str, console: Console) -> Table:
-    """As many people as fit, those with most friends first."""
-    shown = sorted(people, key=lambda person: -len(person.friends))[: max(console.height - 7, 1)]
+
+def table(people: Sequence[Person], url: str, console: Console) -> Group:
+    """What is trending, and as many people as fit, those with most friends first."""
+    listed = people[0].trending[:SHOWN]
+    room = console.height - 7 - (len(listed) + 4 if listed else 0)
+    return Group(*([_trending(listed)] if listed else []), _people(people, url, max(room, 1)))
+
+
+def _trending(listed: Sequence[dict[str, Any]]) -> Table:
+    made = Table(title=f"What is trending in {CITY}", expand=True)
+    made.add_column("dish", no_wrap=True)
+    made.add_column("where", no_wrap=True, ratio=1)
+    for heading in ("ranked by", "score"):
+        made.add_column(heading, justify="right")
+    for each in listed:
+        numbers = (str(each["ranking_count"]), f"{each['trending_score']:.1f}")
+        made.add_row(each["dish_name"], each["restaurant_name"], *numbers)
+    return made
+
+
+def _people(people: Sequence[Person], url: str, number: int) -> Table:
+    shown = sorted(people, key=lambda person: -len(person.friends))[:number]
     made = Table(title=f"Les Misérables on {url}", caption=_totals(people, len(shown)), expand=True)
     made.add_column("who", no_wrap=True)
     for heading in ("followers", "likes", "unread", "groups", "events"):
