@@ -1,7 +1,7 @@
 """The city where they eat, who ranks which dish there, and what must come of it: plain Python, of no real place.
 
 Everybody visits a few kitchens and has an opinion of their pizzas, changes it, and takes some of it back. That is the
-same every time: it hangs on nothing but the name. Each does one after the other, and so nothing hangs on who is quicker.
+same every time: it hangs on nothing but the name. Each does one after the other: nothing hangs on who is quicker.
 """
 
 import random
