@@ -20,7 +20,7 @@ from domain.settings import settings
 
 # What is stored of these acts is what they earn: points that are due and not there are given, those that are there and
 # not due are taken back. $1 and $2 are people and dishes they may have ranked, $3 posts, $4 comments, $5 restaurants,
-# $6 dishes, $7 what is gone with all below it.
+# $6 dishes, $7 reviews, $8 what is gone with all below it.
 SETTLE_POINTS = """
 WITH due AS (
     SELECT k.user_id, a.activity, k.dish_id AS reference_id, NULL::uuid AS within_id, a.points,
@@ -41,16 +41,20 @@ WITH due AS (
     UNION ALL
     SELECT d.added_by, a.activity, d.id, NULL, a.points, d.created_at
     FROM dishes d JOIN activities a ON a.activity = 'dish' WHERE d.id = ANY($6::uuid[]) AND d.added_by IS NOT NULL
+    UNION ALL
+    SELECT w.author_id, a.activity, w.id, NULL, a.points, w.created_at
+    FROM reviews w JOIN activities a ON a.activity = 'review' OR (a.activity = 'review_photo' AND w.photos <> '{}')
+    WHERE w.id = ANY($7::uuid[])
 ), stored AS (
     SELECT s.* FROM unnest($1::uuid[], $2::uuid[]) AS asked (user_id, dish_id)
     JOIN activity_points s ON s.user_id = asked.user_id AND s.reference_id = asked.dish_id
         AND s.activity IN ('ranking', 'ranking_photo')
     UNION
     SELECT s.* FROM activity_points s
-    WHERE s.reference_id = ANY($3::uuid[] || $4::uuid[] || $5::uuid[] || $6::uuid[])
+    WHERE s.reference_id = ANY($3::uuid[] || $4::uuid[] || $5::uuid[] || $6::uuid[] || $7::uuid[])
         AND s.activity NOT IN ('ranking', 'ranking_photo')
     UNION
-    SELECT s.* FROM activity_points s WHERE s.within_id = ANY($7::uuid[])
+    SELECT s.* FROM activity_points s WHERE s.within_id = ANY($8::uuid[])
 ), taken AS (
     DELETE FROM activity_points s USING stored
     WHERE s.user_id = stored.user_id AND s.activity = stored.activity AND s.reference_id = stored.reference_id
@@ -155,7 +159,7 @@ async def fold(events: Sequence[Logged]) -> None:
 
 async def settle(what: Touched, time: datetime) -> None:
     """Have these acts and people have what they have earned, and tell it. A part of folds and of recomputing."""
-    things = (what.posts, what.comments, what.restaurants, what.dishes, what.gone)
+    things = (what.posts, what.comments, what.restaurants, what.dishes, what.reviews, what.gone)
     changed = await db.fetch(SETTLE_POINTS, *_columns(what.rankings), *things)
     measured = what.measured | {row["user_id"] for row in changed if row["activity"] not in UNMEASURED}
     if what.moved:

@@ -155,15 +155,22 @@ ranked AS MATERIALIZED (
     UNION ALL SELECT user_id, 'distinct_cuisines', '', '', count(*) FROM cooked GROUP BY 1
     UNION ALL SELECT user_id, of_all.measure, '', '', of_all.number
     FROM (
-        SELECT user_id, count(photo_url) AS photos, count(DISTINCT city) AS cities,
-            count(DISTINCT country) AS countries, count(DISTINCT dish_type) AS dish_types,
-            count(DISTINCT restaurant_id) AS restaurants
+        SELECT user_id, count(DISTINCT city) AS cities, count(DISTINCT country) AS countries,
+            count(DISTINCT dish_type) AS dish_types, count(DISTINCT restaurant_id) AS restaurants
         FROM ranked GROUP BY 1
-    ) counted, LATERAL (VALUES ('photos', photos), ('distinct_cities', cities), ('distinct_countries', countries),
+    ) counted, LATERAL (VALUES ('distinct_cities', cities), ('distinct_countries', countries),
         ('distinct_dish_types', dish_types), ('distinct_restaurants', restaurants)) AS of_all (measure, number)
     UNION ALL SELECT user_id, 'full_scopes', '', '', count(*)
     FROM (SELECT user_id FROM ranked GROUP BY user_id, restaurant_id, dish_type HAVING count(rank) = 5) AS full_scopes
     GROUP BY 1
+    UNION ALL SELECT user_id, 'photos', '', '', sum(number)
+    FROM (
+        SELECT user_id, count(photo_url) AS number FROM ranked GROUP BY 1
+        UNION ALL SELECT author_id, count(*) FILTER (WHERE photos <> '{}') FROM reviews
+        WHERE author_id = ANY($1::uuid[]) GROUP BY 1
+    ) AS shown GROUP BY 1
+    UNION ALL SELECT author_id, 'reviews', '', '', count(*) FROM reviews
+    WHERE author_id = ANY($1::uuid[]) GROUP BY 1
     UNION ALL SELECT added_by, 'restaurants_added', '', '', count(*) FROM restaurants
     WHERE added_by = ANY($1::uuid[]) GROUP BY 1
     UNION ALL SELECT added_by, 'dishes_added', '', '', count(*) FROM dishes

@@ -15,9 +15,13 @@ from domain.ids import DishID, RestaurantID, UserID
 from domain.places.events import RestaurantAdded, RestaurantEdited
 from domain.posts.events import PostDeleted, PostPublished
 from domain.rankings.events import RankingChanged
+from domain.reviews.events import ReviewCreated, ReviewDeleted, ReviewEdited
 
 FOLDED: Final[tuple[type[Event], ...]] = (
     RankingChanged,
+    ReviewCreated,
+    ReviewEdited,
+    ReviewDeleted,
     PostPublished,
     PostDeleted,
     CommentCreated,
@@ -41,6 +45,7 @@ class Touched(msgspec.Struct):
     """
 
     rankings: set[tuple[UserID, DishID]] = set()
+    reviews: set[UUID] = set()
     posts: set[UUID] = set()
     comments: set[UUID] = set()
     restaurants: set[UUID] = set()
@@ -63,8 +68,12 @@ def touched(events: Sequence[Logged]) -> Touched:
         what.comments.update(removed.ids)
     what.comments.update(created.comment.id for created in of(events, CommentCreated))
     what.posts.update(published.post.id for published in of(events, PostPublished))
+    what.posts.update(deleted.id for deleted in of(events, PostDeleted))
     what.gone.update(deleted.id for deleted in of(events, PostDeleted))
-    what.posts |= what.gone
+    what.reviews.update(created.review.id for created in of(events, ReviewCreated))
+    what.reviews.update(edited.id for edited in of(events, ReviewEdited))
+    what.reviews.update(deleted.id for deleted in of(events, ReviewDeleted))
+    what.gone.update(deleted.id for deleted in of(events, ReviewDeleted))
     what.restaurants.update(added.restaurant.id for added in of(events, RestaurantAdded))
     what.dishes.update(added.dish.id for added in of(events, DishAdded))
     what.dishes.update(removed.id for removed in of(events, DishRemoved))

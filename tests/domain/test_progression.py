@@ -11,7 +11,7 @@ from msgspec.structs import replace
 from domain import db
 from domain.accounts.queries import UserNotFound, read_user
 from domain.accounts.rules import Viewer
-from domain.comments.actions import delete_comment
+from domain.comments.actions import NewComment, comment_on, delete_comment
 from domain.departures import leave
 from domain.dishes.actions import remove_dish
 from domain.dishes.queries import Dish
@@ -38,9 +38,11 @@ from domain.progression.queries import (
 )
 from domain.progression.rules import FOLDED
 from domain.rankings.actions import NewRanking, rank_dish, unrank_dish
+from domain.reviews.actions import ReviewChanges, delete_review, edit_review
+from domain.targets import Target
 from tests.conftest import Clock, Statements
 from tests.domain.notifications.folding import Log
-from tests.factories import make_comment, make_dish, make_post, make_restaurant, make_user
+from tests.factories import make_comment, make_dish, make_post, make_restaurant, make_review, make_user
 
 pytestmark = pytest.mark.usefixtures("database")
 
@@ -241,6 +243,35 @@ async def test_who_may_not_see_the_profile_sees_nothing_earned(
 
     with pytest.raises(UserNotFound):
         await read(ben, ana.id)
+
+
+async def test_a_review_and_its_photos_earn_points_and_count_for_badges(log: Log) -> None:
+    await db.execute(ADD_BADGE, "test", json.dumps({"reviews": 1}))
+    await db.execute(ADD_BADGE, "shown", json.dumps({"photos": 1}))
+    ana = await make_user()
+    review = await make_review(ana, photos=["https://example.org/1.jpg", "https://example.org/2.jpg"])
+    await fold_new(log)
+    first, had = await points_of(ana), await badges_of(ana)
+
+    await edit_review(ana, review.id, ReviewChanges(photos=[]))
+    await fold_new(log)
+
+    assert (first, had) == ({"review": 15, "review_photo": 5}, {"test", "shown"})
+    assert (await points_of(ana), await badges_of(ana)) == ({"review": 15}, {"test"})
+
+
+async def test_a_deleted_review_takes_its_points_and_those_of_all_below_it_back(log: Log) -> None:
+    ana, ben = await make_user(), await make_user()
+    review = await make_review(ana, photos=["https://example.org/1.jpg"])
+    await comment_on(ben, Target("review", review.id), NewComment(content="So did I"))
+    await fold_new(log)
+    before = [await points_of(each) for each in (ana, ben)]
+
+    await delete_review(ana, review.id)
+    await fold_new(log)
+
+    assert before == [{"review": 15, "review_photo": 5}, {"comment": 1}]
+    assert [await points_of(each) for each in (ana, ben)] == [{}, {}]
 
 
 # badges
