@@ -80,6 +80,12 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     trending_pace_s: Annotated[
         float, Meta(description="Least time between two folds of what is trending, so between two lists, seconds.")
     ] = 1.0
+    leaderboards_counted: Annotated[
+        int, Meta(description="Places on boards of up to so many entries are counted without Redis.", ge=0)
+    ] = 1_000
+    leaderboards_copy_s: Annotated[
+        int, Meta(description="How long a board's copy in Redis is kept when nobody asks for it, seconds.", ge=1)
+    ] = 86_400
     fold_limit: Annotated[int, Meta(description="Events folded per transaction at most.", ge=1)] = 5_000
     event_retention_days: Annotated[int, Meta(description="Days the event log is kept.", ge=1)] = 7
 

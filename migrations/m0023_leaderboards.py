@@ -32,7 +32,7 @@ CREATE INDEX leaderboards_season ON leaderboards (season, name);
 CREATE INDEX leaderboards_city ON leaderboards (city, season, name);
 
 -- What somebody or something has on a board, and the score of it in ten thousandths; null when it is there no more,
--- which copies have yet to hear. `reached_at` is since when it has what it has.
+-- which copies have yet to hear. `reached_at` is since when it has what it has, or is gone.
 CREATE SEQUENCE leaderboard_changes;
 CREATE TABLE leaderboard_entries (
     board_id int NOT NULL,
@@ -47,9 +47,11 @@ CREATE TABLE leaderboard_entries (
     seq bigint NOT NULL,
     PRIMARY KEY (entity_id, board_id)
 );
-CREATE INDEX leaderboard_entries_order ON leaderboard_entries (board_id, score DESC, reached_at, entity_id)
+-- The other way round, so that "behind this one" is one comparison.
+CREATE INDEX leaderboard_entries_order ON leaderboard_entries (board_id, (-score), reached_at, entity_id)
     WHERE score IS NOT NULL;
 CREATE INDEX leaderboard_entries_changed ON leaderboard_entries (board_id, seq);
+CREATE INDEX leaderboard_entries_gone ON leaderboard_entries (reached_at) WHERE score IS NULL;
 
 -- A Bayesian mean in ten thousandths: the prior counts as much as five ratings of weight 1. Without one: the points.
 CREATE FUNCTION board_score(prior numeric, weight numeric, points numeric) RETURNS bigint LANGUAGE sql IMMUTABLE

@@ -5,7 +5,7 @@ from contextlib import asynccontextmanager
 
 from litestar import Litestar
 
-from domain import db
+from domain import db, positions
 from domain.settings import settings
 from realtime import streams
 from realtime.gateway import Gateway
@@ -20,6 +20,7 @@ from server.routes import (
     dishes,
     experts,
     graph,
+    leaderboards,
     mentions,
     notifications,
     places,
@@ -51,6 +52,7 @@ ROUTES = [
     *reviews.routes,
     *experts.routes,
     *trending.routes,
+    *leaderboards.routes,
     *realtime.routes,
     *service.routes,
     *web.routes,
@@ -95,11 +97,13 @@ async def redis(app: Litestar) -> AsyncGenerator[None]:
     """The client for commands, as `app.state.redis`."""
     client = streams.writer()
     app.state.redis = client
+    positions.use(client)
     if settings.rate_limits != "off":
         app.state.limiter = Limiter(client)
     try:
         yield
     finally:
+        positions.use(None)
         await client.aclose()
 
 

@@ -9,6 +9,7 @@ import structlog
 
 from domain import eventlog
 from domain.idempotency.actions import forget_old_answers
+from domain.leaderboards.actions import forget_gone
 from domain.notifications.actions import forget_suppressed
 from domain.settings import settings
 from domain.trending.actions import let_go
@@ -35,6 +36,7 @@ JOBS = (
     Job("old idempotent answers", 3600, forget_old_answers),
     Job("suppressed notifications", 3600, forget_suppressed),
     Job("old acts about dishes", 30, let_go),
+    Job("entries that left their boards", 3600, forget_gone),
 )
 
 

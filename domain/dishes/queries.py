@@ -25,7 +25,8 @@ class DishTotals(msgspec.Struct, frozen=True):
 
 
 class Score(msgspec.Struct, frozen=True):
-    """What all rankings of a dish come to."""
+    """What all rankings of a dish come to, from how many; `rank` among its type in its city is null behind the first
+    hundred."""
 
     score: float
     raters: int
@@ -74,10 +75,23 @@ _READ_DISH = """
 SELECT d.id, d.restaurant_id, r.name AS restaurant_name, r.city, d.name, d.description, d.price, d.currency,
     d.image_url, d.dish_type, d.tags, d.is_seasonal, d.is_available, d.created_at, d.updated_at,
     greatest(coalesce(c.rankings, 0) + coalesce(own.rankings, 0), 0) AS rankings,
-    greatest(coalesce(c.reviews, 0) + coalesce(said.reviews, 0), 0) AS reviews
+    greatest(coalesce(c.reviews, 0) + coalesce(said.reviews, 0), 0) AS reviews,
+    scored.score, scored.ratings, scored.rank
 FROM dishes d JOIN restaurants r ON r.id = d.restaurant_id LEFT JOIN dish_counts c ON c.dish_id = d.id
 LEFT JOIN unfolded_rankings($1) own ON own.dish_id = d.id
 LEFT JOIN unfolded_reviews($1) said ON said.thing = d.id
+LEFT JOIN LATERAL (
+    SELECT e.score, e.ratings, CASE WHEN before.ahead < 100 THEN before.better + 1 END AS rank
+    FROM leaderboards b JOIN leaderboard_entries e ON e.board_id = b.id AND e.entity_id = d.id AND e.score IS NOT NULL,
+    LATERAL (
+        SELECT count(*) AS ahead, count(*) FILTER (WHERE first.score > e.score) AS better FROM (
+            SELECT o.score FROM leaderboard_entries o WHERE o.board_id = b.id AND o.score IS NOT NULL
+                AND (-o.score, o.reached_at, o.entity_id) < (-e.score, e.reached_at, e.entity_id)
+            LIMIT 100
+        ) first
+    ) before
+    WHERE b.name = 'dishes:' || r.city_slug || ':' || d.dish_type
+) scored ON true
 """
 READ_DISH = _READ_DISH + "WHERE d.id = $2"
 
@@ -92,6 +106,14 @@ async def read_dish(viewer: Viewer, dish_id: DishID) -> Dish:
     if row is None:
         raise DishNotFound
     return _dish(row)
+
+
+READ_DISHES = _READ_DISH + "WHERE d.id = ANY($2::uuid[])"
+
+
+async def read_dishes(viewer: Viewer, dish_ids: Collection[UUID]) -> list[Dish]:
+    """Those of them that are there, in no order."""
+    return [_dish(row) for row in await db.fetch(READ_DISHES, viewer.id, dish_ids)]
 
 
 async def read_menu(viewer: Viewer, restaurant_id: RestaurantID, after: UUID | None, limit: int) -> list[Dish]:
@@ -166,7 +188,7 @@ def _dish(row: db.Row) -> Dish:
         tags=row["tags"],
         is_seasonal=row["is_seasonal"],
         is_available=row["is_available"],
-        score=None,
+        score=None if row["score"] is None else Score(row["score"] / 10_000, row["ratings"], row["rank"]),
         counters=DishTotals(row["rankings"], row["reviews"]),
         created_at=stamp(row["created_at"]),
         updated_at=stamp(row["updated_at"]),

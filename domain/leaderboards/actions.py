@@ -89,7 +89,7 @@ ON CONFLICT (entity_id, board_id) DO UPDATE SET name = excluded.name, image_url 
 # What they were called is forgotten at once; that they are gone, once copies have had the time to hear of it.
 REMOVE = """
 UPDATE leaderboard_entries e SET name = '', image_url = NULL, weight = 0, points = 0, ratings = 0, score = NULL,
-    seq = nextval('leaderboard_changes')
+    reached_at = clock_timestamp(), seq = nextval('leaderboard_changes')
 FROM unnest($1::int[], $2::uuid[]) AS gone (board_id, entity_id)
 WHERE e.board_id = gone.board_id AND e.entity_id = gone.entity_id
 """
@@ -117,14 +117,15 @@ WINDOWS = """
 SELECT b.id AS board_id, e.entity_id, e.score, e.name, e.image_url, e.reached_at
 FROM unnest($1::int[]) AS b (id), LATERAL (
     SELECT * FROM leaderboard_entries e WHERE e.board_id = b.id AND e.score IS NOT NULL
-    ORDER BY e.score DESC, e.reached_at, e.entity_id LIMIT $2
+    ORDER BY -e.score, e.reached_at, e.entity_id LIMIT $2
 ) e
-ORDER BY b.id, e.score DESC, e.reached_at, e.entity_id
+ORDER BY b.id, -e.score, e.reached_at, e.entity_id
 """
 
 SAVE = """
 UPDATE leaderboards b SET version = new.version, size = new.size, weight = new.weight, points = new.points,
-    prior = new.prior, seq = (SELECT max(e.seq) FROM leaderboard_entries e WHERE e.board_id = b.id)
+    prior = new.prior,
+    seq = greatest(b.seq, (SELECT max(e.seq) FROM leaderboard_entries e WHERE e.board_id = b.id))
 FROM unnest($1::int[], $2::bigint[], $3::int[], $4::numeric[], $5::numeric[], $6::numeric[])
     AS new (id, version, size, weight, points, prior)
 WHERE b.id = new.id
@@ -295,3 +296,18 @@ def _reranked(span: _Span) -> Iterator[UUID]:
         was, seat = span.before.get(entity_id), span.after.get(entity_id)
         if (was and was.rank) != (seat and seat.rank):
             yield entity_id
+
+
+FORGET_GONE = """
+WITH gone AS (
+    DELETE FROM leaderboard_entries WHERE score IS NULL AND reached_at < now() - interval '1 hour'
+    RETURNING board_id, seq
+)
+UPDATE leaderboards b SET forgotten = greatest(b.forgotten, g.seq)
+FROM (SELECT board_id, max(seq) AS seq FROM gone GROUP BY board_id) g WHERE b.id = g.board_id
+"""
+
+
+async def forget_gone() -> None:
+    """Forget what was taken off boards; copies that have not heard of it by now are made anew."""
+    await db.execute(FORGET_GONE)

@@ -1,11 +1,81 @@
 """What can be seen of boards: everything, by everybody."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
+from datetime import datetime
+from typing import Any, Final, Literal, NamedTuple
+from uuid import UUID
 
-from domain import db
+import msgspec
+
+from domain import db, positions
 from domain.accounts.queries import Verdict
-from domain.ids import UserID
-from domain.leaderboards.rules import parse_board
+from domain.accounts.rules import Viewer
+from domain.clock import stamp
+from domain.dishes.queries import Dish, read_dishes
+from domain.errors import Invalid, NotFound
+from domain.ids import DishID, UserID
+from domain.leaderboards.rules import (
+    ALL_TIME,
+    SCALE,
+    Board,
+    Kind,
+    parse_board,
+    parse_season,
+    ranked,
+    season_name,
+)
+from domain.places.rules import wanted_slug
+from domain.positions import Seated, State
+from domain.settings import settings
+
+SCOPES: Final = ("all", "following")
+EntityType = Literal["dish", "restaurant", "user"]
+TYPES: Final[dict[Kind, EntityType]] = {"dishes": "dish", "restaurants": "restaurant", "users": "user"}
+
+
+class BoardEntry(msgspec.Struct, frozen=True, kw_only=True):
+    """A place on a board. `position` is one's own, `rank` is shared with who has the same score; `reached_at` is since
+    when they have what they have."""
+
+    entity_type: EntityType
+    entity_id: UUID
+    name: str
+    image_url: str | None
+    position: int
+    rank: int
+    score: float
+    reached_at: str
+
+
+class BoardPage(msgspec.Struct, frozen=True, kw_only=True):
+    """A part of a board as it was in one moment; `version` is what live changes follow on."""
+
+    board: str
+    version: int
+    size: int
+    items: list[BoardEntry]
+    next_cursor: str | None
+
+
+class BoardSummary(msgspec.Struct, frozen=True, kw_only=True):
+    """A board with something on it. `about` is its type of dish or its cuisine."""
+
+    name: str
+    kind: Kind
+    city: str | None
+    about: str | None
+    season: str | None
+    size: int
+    version: int
+
+
+class BoardNotFound(NotFound):
+    """There is no such board."""
+
+
+class EntryNotFound(NotFound):
+    """It is not on this board."""
+
 
 # Of the boards that names tell of: whether there is their city, and of dishes their type.
 KNOWN = """
@@ -20,8 +90,251 @@ async def board_access(asked: Collection[tuple[UserID, str]]) -> list[tuple[User
     """Of each (viewer, board) those that are boards: nobody's, and open to everybody."""
     parsed = [(viewer, name, parse_board(name)) for viewer, name in asked]
     boards = [(viewer, name, board) for viewer, name, board in parsed if board is not None]
-    cities = [board.city for _, _, board in boards]
-    types = [board.about if board.kind == "dishes" else None for _, _, board in boards]
-    rows = await db.fetch(KNOWN, cities, types)
-    known = [row["i"] - 1 for row in rows if row["city"] and row["dish_type"]]
-    return [(*boards[i][:2], None, "ok") for i in known]
+    known = await _known([board for _, _, board in boards])
+    return [(*boards[i][:2], None, "ok") for i, wrong in enumerate(known) if not wrong]
+
+
+async def _known(boards: Sequence[Board]) -> list[dict[str, str]]:
+    """Of each board, what of its name is unknown."""
+    types = [board.about if board.kind == "dishes" else None for board in boards]
+    rows = await db.fetch(KNOWN, [board.city for board in boards], types)
+    found: list[dict[str, str]] = []
+    for row in sorted(rows, key=lambda row: row["i"]):
+        wrong = {} if row["city"] else {"city": "There is no restaurant in a city of this name."}
+        found.append(wrong | ({} if row["dish_type"] else {"dish_type": "See GET /api/v1/dish-types."}))
+    return found
+
+
+async def check_board(name: str) -> Board:
+    """The board of this name. Raises BoardNotFound, naming what of it is wrong."""
+    board = parse_board(name)
+    if board is None:
+        form = "Write it as kind:city:type, users:city or users:global, with @2026-w47 behind it for a week."
+        raise BoardNotFound({"board": form})
+    (wrong,) = await _known([board])
+    if wrong:
+        raise BoardNotFound(wrong)
+    return board
+
+
+READ_BOARDS = """
+SELECT b.name, b.kind, b.city, b.about, b.season, b.size, b.version FROM leaderboards b
+WHERE b.season = $1 AND b.size > 0 AND ($2::text IS NULL OR b.city = $2) AND ($3::text IS NULL OR b.kind = $3)
+    AND ($4::text IS NULL OR b.name > $4) AND (b.city IS NULL OR EXISTS (SELECT FROM cities c WHERE c.slug = b.city))
+ORDER BY b.name LIMIT $5
+"""
+
+
+async def read_boards(
+    city: str | None, kind: Kind | None, season: str | None, after: str | None, limit: int
+) -> list[BoardSummary]:
+    """The boards with something on them, by name, from behind a name on: of a week, or of all time. Raises Invalid."""
+    week = ALL_TIME if season is None else parse_season(season)
+    if week is None:
+        raise Invalid({"season": "Write a week as 2026-w47."})
+    rows = await db.fetch(READ_BOARDS, week, wanted_slug(city, "city"), kind, after, limit)
+    return [
+        BoardSummary(
+            name=row["name"],
+            kind=row["kind"],
+            city=row["city"],
+            about=row["about"],
+            season=season_name(row["season"]) if row["season"] else None,
+            size=row["size"],
+            version=row["version"],
+        )
+        for row in rows
+    ]
+
+
+class Behind(NamedTuple):
+    """Where a page ended."""
+
+    score: int
+    reached_at: datetime
+    entity_id: UUID
+
+
+# $1 is the board, $2 to $4 where the page before ended, $5 how many, $6 whether each is counted and not the first only,
+# $7 up to which size that is done here, $8 the viewer, $9 an entry. The board is a row of its own, once at least.
+_READ = """
+SELECT b.id, b.copy_id, b.seq, b.size, b.version, b.prior, e.entity_id, e.name, e.image_url, e.score, e.reached_at,
+    e.weight, e.points, e.ratings,
+    CASE WHEN ($6 OR e.n = 1) AND b.size <= $7::int THEN (
+        SELECT count(*) FROM leaderboard_entries o WHERE o.board_id = b.id AND o.score IS NOT NULL
+            AND (-o.score, o.reached_at, o.entity_id) < (-e.score, e.reached_at, e.entity_id)
+    ) END AS ahead,
+    CASE WHEN ($6 OR e.n = 1) AND b.size <= $7::int THEN (
+        SELECT count(*) FROM leaderboard_entries o
+        WHERE o.board_id = b.id AND o.score IS NOT NULL AND -o.score < -e.score
+    ) END AS better
+FROM (SELECT $2::bigint, $3::timestamptz, $4::uuid, $5::int, $6::boolean, $8::uuid, $9::uuid) asked
+LEFT JOIN leaderboards b ON b.name = $1
+LEFT JOIN LATERAL (
+    SELECT found.*, row_number() OVER (ORDER BY -found.score, found.reached_at, found.entity_id) AS n
+    FROM (found_here) found
+) e ON true
+ORDER BY e.n
+"""
+
+_ORDER = " ORDER BY -e.score, e.reached_at, e.entity_id LIMIT $5"
+_ON_BOARD = "SELECT * FROM leaderboard_entries e WHERE e.board_id = b.id AND e.score IS NOT NULL"
+
+READ_FIRST = _READ.replace("found_here", _ON_BOARD + _ORDER)
+
+READ_NEXT = _READ.replace(
+    "found_here", _ON_BOARD + " AND (-e.score, e.reached_at, e.entity_id) > (-$2::bigint, $3, $4)" + _ORDER
+)
+
+_FOLLOWED = "(SELECT followed_id FROM follows WHERE follower_id = $8 AND status = 'active' UNION ALL SELECT $8)"
+_RANKED = " FROM dish_rankings k WHERE k.rank IS NOT NULL AND k.user_id IN " + _FOLLOWED
+_CHOSEN: Final[dict[Kind, str]] = {
+    "users": _FOLLOWED,
+    "dishes": "(SELECT DISTINCT k.dish_id" + _RANKED + " AND k.dish_type = b.about)",
+    "restaurants": "(SELECT DISTINCT k.restaurant_id" + _RANKED + ")",
+}
+
+_FOLLOWING = """SELECT e.* FROM chosen_here AS chosen (id)
+        JOIN leaderboard_entries e ON e.entity_id = chosen.id AND e.board_id = b.id AND e.score IS NOT NULL
+        WHERE ($4::uuid IS NULL OR (-e.score, e.reached_at, e.entity_id) > (-$2::bigint, $3, $4))
+        ORDER BY -e.score, e.reached_at, e.entity_id LIMIT $5"""
+
+# People whom the viewer follows, and themselves; or what these have ranked.
+READ_FOLLOWING: Final[dict[Kind, str]] = {
+    kind: _READ.replace("found_here", _FOLLOWING.replace("chosen_here", chosen)) for kind, chosen in _CHOSEN.items()
+}
+
+# An entry, and up to $5 on both sides of it.
+READ_AROUND = _READ.replace(
+    "found_here",
+    """SELECT beside.* FROM leaderboard_entries me, LATERAL (
+            (SELECT * FROM leaderboard_entries e WHERE e.board_id = b.id AND e.score IS NOT NULL
+                AND (-e.score, e.reached_at, e.entity_id) < (-me.score, me.reached_at, me.entity_id)
+            ORDER BY -e.score DESC, e.reached_at DESC, e.entity_id DESC LIMIT $5)
+            UNION ALL
+            (SELECT * FROM leaderboard_entries e WHERE e.board_id = b.id AND e.score IS NOT NULL
+                AND (-e.score, e.reached_at, e.entity_id) >= (-me.score, me.reached_at, me.entity_id)
+            ORDER BY -e.score, e.reached_at, e.entity_id LIMIT $5 + 1)
+        ) beside WHERE me.board_id = b.id AND me.entity_id = $9 AND me.score IS NOT NULL""",
+)
+
+EVERY_SIZE: Final = 2**31 - 1
+TRIES: Final = 3
+
+
+class Part(NamedTuple):
+    """Rows of a board that follow on each other, or each for itself, with their places."""
+
+    board: db.Row | None
+    rows: list[db.Row]
+    places: list[tuple[int, int]]
+
+
+async def read_part(
+    sql: str,
+    name: str,
+    limit: int,
+    *,
+    behind: Behind | None = None,
+    each: bool = False,
+    viewer: Viewer | None = None,
+    entity_id: UUID | None = None,
+) -> Part:
+    """A part of a board, all in one snapshot. Redis says where it is, when the board is large; else it is counted."""
+    begins = (None, None, None) if behind is None else behind
+    args = (name, *begins, limit, each)
+    about = (None if viewer is None else viewer.id, entity_id)
+    for attempt in range(TRIES):
+        counted = EVERY_SIZE if attempt == TRIES - 1 else settings.leaderboards_counted
+        found = await db.fetch(sql, *args, counted, *about)
+        board = found[0] if found and found[0]["id"] is not None else None
+        rows = [row for row in found if row["entity_id"] is not None]
+        if board is None or not rows:
+            return Part(board, [], [])
+        asked = rows if each else rows[:1]
+        before = [(row["ahead"], row["better"]) for row in asked]
+        if sql is READ_FIRST:
+            before = [(0, 0)]
+        elif before[0][0] is None:
+            state = State(board["id"], board["copy_id"], board["seq"], board["size"])
+            seated = [Seated(row["score"], row["reached_at"], row["entity_id"]) for row in asked]
+            told = await positions.ahead_of(state, seated)
+            if told is None:
+                continue
+            before = told
+        if each:
+            return Part(board, rows, [(ahead + 1, better + 1) for ahead, better in before])
+        ((ahead, better),) = before
+        return Part(board, rows, ranked([row["score"] for row in rows], ahead + 1, better + 1))
+    raise AssertionError("the last try counts")
+
+
+def place_of(board: Board, row: db.Row, place: tuple[int, int]) -> dict[str, Any]:
+    return {
+        "entity_type": TYPES[board.kind],
+        "entity_id": row["entity_id"],
+        "name": row["name"],
+        "image_url": row["image_url"],
+        "position": place[0],
+        "rank": place[1],
+        "score": row["score"] / SCALE,
+        "reached_at": stamp(row["reached_at"]),
+    }
+
+
+def _page(board: Board, part: Part, limit: int) -> tuple[BoardPage, Behind | None]:
+    """The page, and where it ends when there is more."""
+    items = [BoardEntry(**place_of(board, row, place)) for row, place in zip(part.rows, part.places, strict=True)][
+        :limit
+    ]
+    known = part.board
+    page = BoardPage(
+        board=board.name,
+        version=0 if known is None else known["version"],
+        size=0 if known is None else known["size"],
+        items=items,
+        next_cursor=None,
+    )
+    last = part.rows[limit - 1] if len(part.rows) > limit else None
+    return page, None if last is None else Behind(last["score"], last["reached_at"], last["entity_id"])
+
+
+async def read_board(
+    viewer: Viewer, name: str, behind: Behind | None, limit: int, scope: str
+) -> tuple[BoardPage, Behind | None]:
+    """A page of a board, from behind an entry on, and where it ends: of everybody, or of whom the viewer follows with
+    themselves, or of what these ranked. Raises BoardNotFound, Invalid."""
+    if scope not in SCOPES:
+        raise Invalid({"scope": "It is all or following."})
+    board = await check_board(name)
+    if scope == "following":
+        sql = READ_FOLLOWING[board.kind]
+        part = await read_part(sql, name, limit + 1, behind=behind, each=True, viewer=viewer)
+    else:
+        part = await read_part(READ_FIRST if behind is None else READ_NEXT, name, limit + 1, behind=behind)
+    return _page(board, part, limit)
+
+
+async def read_around(name: str, entity_id: UUID, limit: int) -> BoardPage:
+    """An entry and those around it, as many ahead of it as behind where there are. Raises BoardNotFound,
+    EntryNotFound."""
+    board = await check_board(name)
+    part = await read_part(READ_AROUND, name, limit - 1, entity_id=entity_id)
+    at = next((i for i, row in enumerate(part.rows) if row["entity_id"] == entity_id), None)
+    if at is None:
+        raise EntryNotFound({"entity_id": EntryNotFound().message})
+    first = max(0, min(at - limit // 2, len(part.rows) - limit))
+    page, _ = _page(board, Part(part.board, part.rows[first:], part.places[first:]), limit)
+    return page
+
+
+async def best_dishes(
+    viewer: Viewer, city: str, dish_type: str, behind: Behind | None, limit: int
+) -> tuple[list[Dish], Behind | None]:
+    """The dishes of a type in a city, the best first, and where the page ends. A city is a name or a slug. Raises
+    BoardNotFound, Invalid."""
+    where, what = wanted_slug(city, "city"), wanted_slug(dish_type, "dish_type")
+    page, end = await read_board(viewer, f"dishes:{where}:{what}", behind, limit, "all")
+    found = {dish.id: dish for dish in await read_dishes(viewer, [each.entity_id for each in page.items])}
+    wanted = [DishID(each.entity_id) for each in page.items]
+    return [found[each] for each in wanted if each in found], end

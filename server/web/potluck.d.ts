@@ -96,7 +96,7 @@ export interface RestaurantRef {
   city: string | null;
 }
 
-/** What all rankings of a dish come to. */
+/** What all rankings of a dish come to, from how many; `rank` among its type in its city is null behind the first hundred. */
 export interface Score {
   score: number;
   raters: number;

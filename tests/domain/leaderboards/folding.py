@@ -8,9 +8,11 @@ from uuid import UUID
 import msgspec
 
 from domain import db
-from domain.eventlog import Logged
+from domain.eventlog import Logged, emit
+from domain.ids import UserID
 from domain.leaderboards.events import LeaderboardChanged
 from domain.leaderboards.rules import parse_board
+from domain.progression.events import PointsChanged
 from domain.standings.actions import FOLDED, fold
 from tests.domain.leaderboards.plain import Boards, Told, mean_of, rounded, score_of
 
@@ -44,6 +46,12 @@ class Folder:
     async def waiting(self) -> list[Logged]:
         """What is not folded yet."""
         return [Logged(*row.values()) for row in await db.fetch(LOG, self.seq, [each.type for each in FOLDED])]
+
+    async def touch(self, people: Sequence[UserID]) -> None:
+        """Have these people's points folded."""
+        for each in people:
+            await emit(PointsChanged(user_id=each, points=0))
+        await self.fold()
 
     async def fold(self, size: int = 5_000) -> None:
         """Fold it all; a client hears of it."""

@@ -59,8 +59,14 @@ async def recomputed(span: Span, suffix: str, slugs: dict[str, str]) -> Boards:
         of_restaurants[where["id"]].append(told)
     for restaurant_id, parts in of_restaurants.items():
         row = restaurants[restaurant_id]
-        sums = [sum((part[i] for part in parts), start=0 * parts[0][i]) for i in (2, 3, 4)]
-        told = Told(row["name"], next(iter(row["photos"]), None), *sums, max(part.reached_at for part in parts))
+        told = Told(
+            row["name"],
+            next(iter(row["photos"]), None),
+            sum((part.weight for part in parts), Decimal(0)),
+            sum((part.points for part in parts), Decimal(0)),
+            sum(part.ratings for part in parts),
+            max(part.reached_at for part in parts),
+        )
         for cuisine in row["cuisine_type"]:
             boards[f"restaurants:{row['city_slug']}:{cuisine}{suffix}"][restaurant_id] = told
     await _add_people(boards, span, suffix, slugs)

@@ -100,7 +100,7 @@ def test_a_mean_has_four_digits_and_halves_go_up(sums: tuple[int, int]) -> None:
 
 
 # prior, mean, follows -> prior
-PRIORS = {
+PRIORS: dict[tuple[str | None, str | None, bool], str | None] = {
     (None, "3.0000", False): "3.0000",
     ("3.0000", "3.0200", True): "3.0200",
     ("3.0000", "3.0200", False): "3.0000",
