@@ -10,6 +10,7 @@ from typing import Any
 import msgspec
 import pytest
 
+from loadtests.boards import Board, applied
 from loadtests.contract import Contract, Dial, Fetch, HangUp, Renew, Send
 from loadtests.listeners import Copy, Frame, Listener
 from loadtests.subscriptions import Report
@@ -211,3 +212,18 @@ def test_the_client_does_what_the_contract_says(name: str) -> None:
         getattr(case, what)(argument, **more)
         case.work()
         case.stepped = case.now
+
+
+BOARDS = {case["name"]: case for case in CONTRACT["boards"]}
+
+
+@pytest.mark.parametrize("name", BOARDS)
+def test_a_change_makes_of_a_board_what_the_contract_says(name: str) -> None:
+    case = BOARDS[name]
+    items = [{"entity_id": each} for each in case["board"]["items"]]
+    board = Board("users:global", case["board"]["version"], case["board"]["size"], items)
+
+    after = applied(board, case["change"])
+
+    said = None if after is None else after._asdict() | {"items": [each["entity_id"] for each in after.items]}
+    assert said == (case["becomes"] and {"name": "users:global", **case["becomes"]})

@@ -9,6 +9,7 @@ import msgspec
 
 from domain.clock import now
 from domain.eventlog import Logged
+from loadtests.boards import moved
 from realtime.news import News, entry
 
 BOARD = "leaderboard:users:global"
@@ -25,6 +26,7 @@ def shown(window: Window) -> list[dict[str, Any]]:
     scores = [score for _, score in window]
     return [
         {
+            "entity_type": "user",
             "entity_id": entity(number),
             "name": f"name {number}",
             "position": position,
@@ -74,10 +76,5 @@ def data_of(news: News) -> dict[str, Any]:
 
 
 def apply(rows: list[dict[str, Any]], data: dict[str, Any]) -> list[dict[str, Any]]:
-    """What a client makes of a change: take out who is named, put in who has a place, the smallest first."""
-    named = {move["entity_id"] for move in data["moves"]}
-    rows = [row for row in rows if row["entity_id"] not in named]
-    for move in sorted((move for move in data["moves"] if move["to"] is not None), key=lambda move: move["to"]):
-        row = {name: value for name, value in move.items() if name not in {"from", "to"}}
-        rows.insert(move["to"] - 1, row)
-    return [row | {"position": position} for position, row in enumerate(rows, start=1)]
+    """What a client makes of a change, whatever version it has."""
+    return moved(rows, data["moves"], "user")

@@ -4,9 +4,10 @@ import { readFileSync } from 'node:fs';
 import { describe, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 
+import { applied, board as boardStore } from '../../server/web/board.js';
 import { connect } from '../../server/web/potluck.js';
 
-const { cases, welcome } = JSON.parse(readFileSync(new URL('../conformance.json', import.meta.url)));
+const { boards, cases, welcome } = JSON.parse(readFileSync(new URL('../conformance.json', import.meta.url)));
 const PATIENCE_MS = 2_000;
 
 async function until(met, what, ms = PATIENCE_MS) {
@@ -200,6 +201,39 @@ async function play(steps) {
 
 describe('conformance', { concurrency: 64 }, () => {
   for (const { name, steps } of cases) test(name, () => play(steps));
+});
+
+describe('boards', () => {
+  const short = ({ version, size, items }) => ({ version, size, items: items.map(each => each.entity_id) });
+
+  for (const { name, board, change, becomes } of boards) {
+    test(name, () => {
+      const items = board.items.map(entity_id => ({ entity_id }));
+      const after = applied({ board: 'users:global', ...board, items }, change);
+      assert.deepEqual(after ? short(after) : null, becomes);
+    });
+  }
+
+  test('a store of a board applies what fits, and fetches when there is something between', () => {
+    let reducer,
+      fetches = 0;
+    const client = {
+      store: (topic, _, reducers) => {
+        assert.equal(topic, 'leaderboard:users:global');
+        reducer = reducers['leaderboard.changed'];
+        return { refresh: () => fetches++ };
+      },
+    };
+    boardStore(client, 'users:global', async () => {});
+    const known = { board: 'users:global', version: 1, size: 0, items: [] };
+    const came = { entity_id: 'ada', name: 'Ada', from: null, to: 1, rank: 1, score: 2 };
+    const next = reducer(known, { version: 2, from_version: 1, size: 1, moves: [came] });
+    assert.deepEqual(next.items, [
+      { entity_type: 'user', entity_id: 'ada', name: 'Ada', position: 1, rank: 1, score: 2 },
+    ]);
+    assert.equal(reducer(known, { version: 9, from_version: 8, size: 1, moves: [] }), undefined);
+    assert.equal(fetches, 1);
+  });
 });
 
 test('after the machine has slept: a sign of life is asked for, the token renewed, a dead connection replaced', async () => {
