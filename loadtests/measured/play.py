@@ -18,6 +18,7 @@ from loadtests.measured.asked import Asked
 from loadtests.usage import TICKS
 
 INTERRUPTED = 130
+DIFFERENT = 1  # something is not as it has to be, and not only slow
 
 
 def main(name: str, asked: Asked) -> int:
@@ -32,7 +33,7 @@ def main(name: str, asked: Asked) -> int:
         return INTERRUPTED
     found = {"benchmark": name, **found, "machine": machine(), **before.until_now()}
     print(msgspec.json.encode(found).decode(), flush=True)
-    return 0
+    return DIFFERENT if found.get("differences") else 0
 
 
 class _Spent(NamedTuple):
