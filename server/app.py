@@ -16,6 +16,7 @@ from server.limits import Limiter, RateLimits
 from server.observe import Edge
 from server.routes import (
     accounts,
+    activity,
     comments,
     dishes,
     experts,
@@ -53,6 +54,7 @@ ROUTES = [
     *experts.routes,
     *trending.routes,
     *leaderboards.routes,
+    *activity.routes,
     *realtime.routes,
     *service.routes,
     *web.routes,

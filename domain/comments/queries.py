@@ -92,7 +92,7 @@ async def read_comment(viewer: Viewer, comment_id: CommentID) -> Comment:
     row = await db.fetchrow(READ_COMMENT, viewer.id, comment_id)
     if row is None:
         raise CommentNotFound
-    return _comment(row)
+    return comment_of(row)
 
 
 async def read_comments(
@@ -111,7 +111,7 @@ async def read_comments(
         await targets.check_visible(viewer, target)
         if parent_id is not None and (await read_comment(viewer, parent_id)).target != target:
             raise CommentNotFound
-    return [_comment(row) for row in found]
+    return [comment_of(row) for row in found]
 
 
 async def spoken_on(people: Collection[UserID], target_ids: Collection[UUID]) -> set[tuple[UserID, UUID]]:
@@ -129,7 +129,8 @@ async def hold_comment(viewer: Viewer, comment_id: CommentID) -> Held:
     return Held(row["author_id"], row["above"], row["owner_id"], row["parent_id"], target)
 
 
-def _comment(row: db.Row) -> Comment:
+def comment_of(row: db.Row) -> Comment:
+    """A comment of the row's columns, as those of `_READ` are called."""
     edited = row["edited_at"]
     return Comment(
         id=row["id"],

@@ -98,7 +98,7 @@ async def read_rankings_of(
     rows = await db.fetch(READ_RANKINGS_OF, viewer.id, user_id, before, limit, restaurant_id, dish_type)
     if not rows and not await visible_users(viewer, [user_id]):
         raise UserNotFound
-    return [_ranking(row) for row in rows]
+    return [ranking_of(row) for row in rows]
 
 
 async def read_rankings_on(viewer: Viewer, dish_id: DishID, before: UUID | None, limit: int) -> list[Ranking]:
@@ -106,7 +106,7 @@ async def read_rankings_on(viewer: Viewer, dish_id: DishID, before: UUID | None,
     rows = await db.fetch(READ_RANKINGS_ON, viewer.id, dish_id, before, limit)
     if not rows:
         await read_dish(viewer, dish_id)
-    return [_ranking(row) for row in rows]
+    return [ranking_of(row) for row in rows]
 
 
 async def read_history(viewer: Viewer, user_id: UserID, before: UUID | None, limit: int) -> list[RankingChange]:
@@ -129,7 +129,8 @@ async def read_history(viewer: Viewer, user_id: UserID, before: UUID | None, lim
     ]
 
 
-def _ranking(row: db.Row) -> Ranking:
+def ranking_of(row: db.Row) -> Ranking:
+    """A ranking of the row's columns, as those of `_READ` are called."""
     return Ranking(
         id=row["id"],
         user=UserRef(row["user_id"], row["username"], row["display_name"], row["avatar_url"]),

@@ -111,7 +111,7 @@ async def read_review(viewer: Viewer, review_id: ReviewID) -> Review:
     row = await db.fetchrow(READ_REVIEW, viewer.id, review_id)
     if row is None:
         raise ReviewNotFound
-    return _review(row)
+    return review_of(row)
 
 
 async def read_reviews_on(viewer: Viewer, dish_id: DishID, before: UUID | None, limit: int) -> list[Review]:
@@ -119,7 +119,7 @@ async def read_reviews_on(viewer: Viewer, dish_id: DishID, before: UUID | None, 
     rows = await db.fetch(READ_REVIEWS_ON, viewer.id, dish_id, before, limit)
     if not rows:
         await read_dish(viewer, dish_id)
-    return [_review(row) for row in rows]
+    return [review_of(row) for row in rows]
 
 
 async def read_likers(viewer: Viewer, review_id: ReviewID, before: Before | None, limit: int) -> list[Liker]:
@@ -149,7 +149,8 @@ async def heard_of(people: Collection[UserID], things: Collection[UUID]) -> set[
     return {(row["user_id"], row["thing"]) for row in await db.fetch(HEARD_OF, people, things)}
 
 
-def _review(row: db.Row) -> Review:
+def review_of(row: db.Row) -> Review:
+    """A review of the row's columns, as those of `_READ` are called."""
     edited = row["edited_at"]
     return Review(
         id=row["id"],

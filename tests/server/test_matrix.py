@@ -46,6 +46,7 @@ READS = {
     "/api/v1/dishes/{dish_id}/edits": "fact",
     "/api/v1/dish-types": "fact",
     "/api/v1/dishes/{dish_id}/rankings": "fact",
+    "/api/v1/users/{user_id}/activity": "profile",
     "/api/v1/experts?city=lyon": "fact",
     "/api/v1/dishes/{dish_id}/reviews": "fact",
     "/api/v1/reviews/{review_id}": "review",
