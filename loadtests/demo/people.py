@@ -141,9 +141,10 @@ class Person:
             more = f"&cursor={page['next_cursor']}"
 
     def groups(self, rows: Sequence[dict[str, Any]]) -> Counter[Row]:
-        """Notifications, as the model has them."""
+        """Notifications of what people did, as the model has them."""
         numbers: dict[str | None, int] = {post: i for i, post in enumerate(self.posts)}
-        return Counter(Row(row["type"], numbers.get(row["data"].get("post_id")), row["batch_count"]) for row in rows)
+        done = [row for row in rows if row["actors"]]
+        return Counter(Row(row["type"], numbers.get(row["data"].get("post_id")), row["batch_count"]) for row in done)
 
     async def _access(self, fresh: bool) -> str:
         if fresh:
@@ -197,8 +198,9 @@ class Person:
             case "notifications.read":
                 for row in self.rows.values():
                     row["read"] |= row["last_updated_at"] <= data["up_to"] if data["all"] else row["id"] in data["ids"]
-            case _:
-                pass
+            case _:  # what they have earned: it will be in a notification, too
+                self._heard(frame, f"{frame['type']} {frame['id']}")
+                return
         self.backwards += data["version"] < self.version
         self.unread, self.version = data["unread"], data["version"]
         self._heard(frame, f"{frame['type']} {what} at {data['version']}")
@@ -210,11 +212,14 @@ class Person:
         self._heard(frame, post["id"])
 
     def _changed(self, frame: dict[str, Any]) -> None:
-        if frame["type"] == "user.counters":
-            self.counters = self.counters | frame["data"]
-            self.events += 1
-        else:
-            self._heard(frame, frame["data"]["post"]["id"])
+        match frame["type"]:
+            case "user.counters":
+                self.counters = self.counters | frame["data"]
+                self.events += 1
+            case "post.published":
+                self._heard(frame, frame["data"]["post"]["id"])
+            case _:
+                self.events += 1
 
     def _liked(self, frame: dict[str, Any]) -> None:
         self.events += 1

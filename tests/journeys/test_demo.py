@@ -14,6 +14,8 @@ import networkx as nx  # pyright: ignore[reportMissingTypeStubs] - it has none
 import pytest
 
 from loadtests.demo.checks import Findings
+from loadtests.demo.city import KITCHENS, PIZZAS, Dish, Opinion, ranked, trending
+from loadtests.demo.model import les_miserables
 from loadtests.running import ROOT, environment, running, words_of
 
 pytestmark = [
@@ -92,6 +94,33 @@ def test_a_folder_that_is_not_empty_is_refused(demo: Demo, tmp_path: Path) -> No
 
     assert (playing.returncode, printed) == (1, "")
     assert said == f"potluck: {tmp_path} is not empty: the demo begins with nobody\n"
+
+
+A, B, C, D, E, F = (Dish(0, i) for i in range(6))
+
+
+@pytest.mark.parametrize(
+    ("acts", "ranks"),
+    [
+        ([(A, 4)], {A: 1}),
+        ([(A, 1), (B, 1)], {A: 2, B: 1}),
+        ([(A, 1), (B, 2), (C, 3), (A, 3)], {B: 1, C: 2, A: 3}),
+        ([(A, 1), (B, 1), (B, None)], {A: 1}),
+        ([(each, 1) for each in (A, B, C, D, E, F)], {F: 1, E: 2, D: 3, C: 4, B: 5, A: None}),
+        ([*((each, 1) for each in (A, B, C, D, E, F)), (A, 5)], {F: 1, E: 2, D: 3, C: 4, A: 5, B: None}),
+        ([(A, 1), (Dish(1, 0), 1)], {A: 1, Dish(1, 0): 1}),
+    ],
+)
+def test_what_somebody_thinks_in_the_end_is_known_beforehand(
+    acts: list[tuple[Dish, int | None]], ranks: dict[Dish, int | None]
+) -> None:
+    assert ranked(Opinion(*each) for each in acts) == ranks
+
+
+def test_enough_people_know_the_same_dishes() -> None:
+    listed = trending(les_miserables())
+
+    assert 20 < len(listed) < len(KITCHENS) * len(PIZZAS)
 
 
 def test_what_is_lost_told_twice_or_not_meant_for_somebody_is_found() -> None:
