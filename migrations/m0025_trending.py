@@ -19,8 +19,8 @@ CREATE TABLE trending_acts (
     review_id uuid,
     weight smallint NOT NULL CHECK (weight > 0),
     at timestamptz NOT NULL,
-    -- What an actor did on a day lies together: it counts once.
-    PRIMARY KEY (dish_id, actor_id, kind, day, thing_id)
+    -- What an actor did on a day lies together, for it counts once; with all that a score is made of.
+    PRIMARY KEY (dish_id, actor_id, kind, day, thing_id) INCLUDE (weight, at)
 );
 -- How an act that is taken back is found, on whatever day it was; and what goes with a review.
 CREATE INDEX trending_acts_thing ON trending_acts (thing_id, actor_id);

@@ -85,7 +85,7 @@ WITH asked AS (
     SELECT asked.dish_id, total.actors, $3::timestamptz + make_interval(secs => $4 * ln(total.score) / ln(2)) AS one_at
     FROM asked CROSS JOIN LATERAL (
         SELECT count(DISTINCT actor_id) AS actors,
-            sum(weight * power(2::float8, greatest(extract(epoch FROM at - $3)::float8 / $4::float8, -1000))) AS score
+            sum(weight * power(2::float8, greatest(date_part('epoch', at - $3) / $4::float8, -1000))) AS score
         FROM (
             SELECT actor_id, max(weight) AS weight, min(at) AS at FROM trending_acts WHERE dish_id = asked.dish_id
             GROUP BY actor_id, kind, day
