@@ -1,4 +1,4 @@
-"""The commands behind `./run`: serve, worker, migrate, demo and loadtest."""
+"""The commands behind `./run`: serve, worker, migrate, recompute, demo and loadtest."""
 
 import argparse
 import asyncio
@@ -39,7 +39,8 @@ class Servers(NamedTuple):
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; the exit code. Whatever stands in the way is one line on stderr."""
     asked = _parser().parse_args(arguments)
-    commands = {"serve": _serve, "worker": _worker, "migrate": _migrate, "demo": _demo, "loadtest": _loadtest}
+    commands = {"serve": _serve, "worker": _worker, "migrate": _migrate, "recompute": _recompute}
+    commands |= {"demo": _demo, "loadtest": _loadtest}
     try:
         commands[asked.command](asked)
     except (CannotStart, MigrationError) as problem:
@@ -68,6 +69,9 @@ def _parser() -> argparse.ArgumentParser:
     which = migrations.add_mutually_exclusive_group()
     which.add_argument("--back", type=_positive, metavar="N", help="take the newest N migrations back")
     which.add_argument("--status", action="store_true", help="list the migrations")
+    recompute = commands.add_parser("recompute", parents=[data], help="compute a derived state anew")
+    recompute.add_argument("name", help="of what, such as progression")
+    recompute.add_argument("--check", action="store_true", help="only say in what the stored one differs")
     demo = commands.add_parser("demo", help="have 77 people live on a server of their own")
     demo.add_argument("--once", action="store_true", help="from beginning to end, then check every number")
     demo.add_argument("--kill", action="store_true", help="the same, with a server process killed in the middle")
@@ -189,6 +193,15 @@ def _migrate(asked: argparse.Namespace) -> None:
             _report("taken back", asyncio.run(migrate_back(url, asked.back)))
         else:
             _report("done", asyncio.run(migrate(url)))
+
+
+def _recompute(asked: argparse.Namespace) -> None:
+    found = _found(asked.data)
+    if not found.database_url:
+        raise CannotStart("recompute needs DATABASE_URL, or a running `serve` on the same --data")
+    environment = os.environ | {"DATABASE_URL": found.database_url}
+    arguments = [asked.name, *(["--check"] if asked.check else [])]
+    os.execve(sys.executable, [sys.executable, "-m", "server.recompute", *arguments], environment)  # noqa: S606 - ours
 
 
 def _demo(asked: argparse.Namespace) -> None:

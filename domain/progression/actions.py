@@ -153,8 +153,6 @@ async def fold(events: Sequence[Logged]) -> None:
     """
     what, time = touched(events), max(event.at for event in events)
     await settle(what, time)
-    if what.left:
-        await db.execute(FORGET, what.left)
 
 
 async def settle(what: Touched, time: datetime) -> None:
@@ -170,6 +168,8 @@ async def settle(what: Touched, time: datetime) -> None:
         of_these = measured.intersection(part)
         badges: Sequence[db.Row] = await db.fetch(SETTLE_BADGES, of_these, time) if of_these else ()
         await _tell(badges, await db.fetch(SETTLE_LEVELS, part), time)
+    if what.left:
+        await db.execute(FORGET, what.left)
 
 
 def _columns(rows: Collection[tuple[Any, Any]]) -> tuple[list[Any], list[Any]]:

@@ -1,0 +1,97 @@
+"""Computing anew what people have earned, beside a fold that goes on."""
+
+import asyncio
+import time
+from collections.abc import AsyncGenerator, Collection, Sequence
+from typing import Final
+from uuid import UUID
+
+from domain import db
+from domain.clock import now
+from domain.db import transaction
+from domain.ids import DishID, UserID
+from domain.progression.actions import settle
+from domain.progression.rules import Touched
+from domain.reckoning.queries import Difference, look_at, people_after
+
+AT_ONCE: Final = 200
+"""People that a statement looks at."""
+
+MOST: Final = 1000
+"""Differences after which no more are looked for."""
+
+LOOKS: Final = 3
+PATIENCE_S: Final = 15.0
+
+# Whoever folds holds it, too: meanwhile nobody else settles anything.
+HOLD_FOLD = "SELECT FROM cursors WHERE feature = 'progression' FOR UPDATE"
+
+NOW = "SELECT floor(extract(epoch FROM clock_timestamp()) * 1000)::bigint"
+
+FOLDED = "SELECT batch >= $1 FROM cursors WHERE feature = 'progression'"
+
+
+async def find_differences() -> AsyncGenerator[str]:
+    """In what the stored state differs from that computed anew, a line each. What was only on its way into the fold is
+    no difference: it is looked at again once the fold has passed it."""
+    found: set[Difference] = set()
+    async for people in _everybody():
+        found |= set((await look_at(people)).differences)
+        if len(found) >= MOST:
+            break
+    for _ in range(LOOKS):
+        if not found or not await _has_folded():
+            break
+        people = sorted({each.user_id for each in found})
+        for start in range(0, len(people), AT_ONCE):
+            part = people[start : start + AT_ONCE]
+            again = (await look_at(part)).differences
+            found -= {each for each in found if each.user_id in part} - set(again)
+    for each in sorted(found, key=str):
+        yield str(each)
+
+
+async def mend() -> AsyncGenerator[str]:
+    """Bring everybody up to date, and tell them; what differed, a line each. Some at once, each a transaction."""
+    async for people in _everybody():
+        async with transaction():
+            await db.execute(HOLD_FOLD)
+            differences, gone = await look_at(people)
+            if differences:
+                what = touched_by(differences)
+                what.left = gone & {each.user_id for each in differences}
+                await settle(what, now())
+        for each in differences:
+            yield str(each)
+
+
+def touched_by(differences: Sequence[Difference]) -> Touched:
+    """What to settle for these to be none."""
+    what = Touched(measured={each.user_id for each in differences})
+    things = {"post": what.posts, "comment": what.comments, "restaurant": what.restaurants, "dish": what.dishes}
+    things |= {"review": what.reviews, "review_photo": what.reviews}
+    for each in differences:
+        if each.reference_id is None:
+            continue
+        if each.what in things:
+            things[each.what].add(each.reference_id)
+        else:
+            what.rankings.add((each.user_id, DishID(each.reference_id)))
+    return what
+
+
+async def _everybody() -> AsyncGenerator[Collection[UserID]]:
+    last = UserID(UUID(int=0))
+    while people := await people_after(last, AT_ONCE):
+        yield people
+        last = people[-1]
+
+
+async def _has_folded() -> bool:
+    """Wait until the fold has passed all that is there now; False when it does not, for nobody folds."""
+    until, deadline = await db.fetchval(NOW), time.monotonic() + PATIENCE_S
+    while not await db.fetchval(FOLDED, until):
+        if time.monotonic() > deadline:
+            return False
+        await asyncio.sleep(0.1)
+    return True
