@@ -33,12 +33,14 @@ CHANGES: Final = 2_000
 STEPS: Final = 5
 """So many times somebody who asks applies changes, at most; the next one goes on."""
 
-# KEYS: the set in order, and when each of it got there. ARGV: the change before, this change, seconds to keep it; of
-# each that changed its id, when it got there (or nothing: it is gone) and its score below zero.
+# KEYS: the set in order, and when each of it got there; '' is the last change in it, '-' the last that was forgotten
+# when it was begun. ARGV: the change before, this change, the last one that is forgotten, seconds to keep it; of each
+# that changed its id, when it got there (or nothing: it is gone) and its score below zero.
 APPLY: Final = """
 local version = redis.call('HGET', KEYS[2], '') or '0'
 if version ~= ARGV[1] then return version end
-for i = 4, #ARGV, 3 do
+if version == '0' then redis.call('HSET', KEYS[2], '-', ARGV[3]) end
+for i = 5, #ARGV, 3 do
     local before = redis.call('HGET', KEYS[2], ARGV[i])
     if before then redis.call('ZREM', KEYS[1], before .. ARGV[i]) end
     if ARGV[i + 1] == '' then
@@ -49,18 +51,19 @@ for i = 4, #ARGV, 3 do
     end
 end
 redis.call('HSET', KEYS[2], '', ARGV[2])
-redis.call('EXPIRE', KEYS[1], ARGV[3])
-redis.call('EXPIRE', KEYS[2], ARGV[3])
+redis.call('EXPIRE', KEYS[1], ARGV[4])
+redis.call('EXPIRE', KEYS[2], ARGV[4])
 return ARGV[2]
 """
 
 # ARGV: the change, how many there are then, seconds to keep it; of each who is asked for its member and its score below
-# zero. Answers the change that the copy has; and when it is this one, of each how many are ahead and how many better.
+# zero. Answers the change that the copy has and what was forgotten when it was begun; and when it is this change, of
+# each how many are ahead and how many better.
 ASK: Final = """
 local version = redis.call('HGET', KEYS[2], '') or '0'
-local answers = {version}
+local answers = {version, redis.call('HGET', KEYS[2], '-') or '0'}
 if version ~= ARGV[1] then return answers end
-local whole = redis.call('ZCARD', KEYS[1]) == tonumber(ARGV[2]) and redis.call('HLEN', KEYS[2]) == ARGV[2] + 1
+local whole = redis.call('ZCARD', KEYS[1]) == tonumber(ARGV[2]) and redis.call('HLEN', KEYS[2]) == ARGV[2] + 2
 for i = 4, #ARGV, 2 do
     local ahead = redis.call('ZRANK', KEYS[1], ARGV[i])
     whole = whole and ahead
@@ -69,7 +72,7 @@ for i = 4, #ARGV, 2 do
 end
 if not whole then
     redis.call('DEL', KEYS[1], KEYS[2])
-    return {'0'}
+    return {'0', '0'}
 end
 redis.call('EXPIRE', KEYS[1], ARGV[3])
 redis.call('EXPIRE', KEYS[2], ARGV[3])
@@ -134,21 +137,22 @@ async def ahead_of(state: State, seated: Sequence[Seated]) -> list[tuple[int, in
 async def _ask(state: State, seated: Sequence[Seated]) -> list[tuple[int, int]] | None:
     asked = [part for each in seated for part in (_member(each), -each.score)]
     for _ in range(STEPS):
-        version, *counts = await _run(ASK, state, state.seq, state.size, settings.leaderboards_copy_s, *asked)
+        version, begun, *counts = await _run(ASK, state, state.seq, state.size, settings.leaderboards_copy_s, *asked)
         if counts:
             return list(zip(counts[::2], counts[1::2], strict=True))
-        if not await _catch_up(state, int(version)):
+        if not await _catch_up(state, int(version), int(begun)):
             return None
     return None
 
 
-async def _catch_up(state: State, version: int) -> bool:
+async def _catch_up(state: State, version: int, begun: int) -> bool:
     """Apply what changed behind this version; False when the state that is asked for is in the past already."""
     rows = await db.fetch(CHANGED, state.board_id, version, CHANGES)
     if not rows:
         return False
     upto, forgotten = rows[0]["upto"], rows[0]["forgotten"]
-    if version > upto or 0 < version < forgotten:  # the database is older than it was; or who left is forgotten
+    if version > upto or (version < forgotten and begun < forgotten and version):
+        # The database is older than it was; or it is forgotten that somebody left who may be in the copy.
         await _run("return redis.call('DEL', KEYS[1], KEYS[2])", state)
         return True
     if version == 0:
@@ -159,7 +163,7 @@ async def _catch_up(state: State, version: int) -> bool:
     for row in changed:
         is_gone = row["score"] is None
         parts += [row["entity_id"].bytes, b"" if is_gone else _since(row["reached_at"]), -(row["score"] or 0)]
-    await _run(APPLY, state, version, reached, settings.leaderboards_copy_s, *parts)
+    await _run(APPLY, state, version, reached, forgotten, settings.leaderboards_copy_s, *parts)
     return reached <= state.seq
 
 
