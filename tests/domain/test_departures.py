@@ -48,6 +48,15 @@ from domain.posts.queries import Post
 from domain.rankings.actions import NewRanking, rank_dish, unrank_dish
 from domain.reactions.actions import like_post, unlike_post
 from domain.reactions.events import PostUnliked
+from domain.reviews.actions import (
+    NewReview,
+    ReviewChanges,
+    delete_review,
+    edit_review,
+    like_review,
+    review_dish,
+)
+from domain.reviews.queries import Review
 from domain.sessions.actions import (
     Device,
     Login,
@@ -62,7 +71,16 @@ from domain.sessions.actions import (
 )
 from domain.targets import Target
 from tests.conftest import Statements
-from tests.factories import PASSWORD, make_comment, make_dish, make_post, make_restaurant, make_user, settle
+from tests.factories import (
+    PASSWORD,
+    make_comment,
+    make_dish,
+    make_post,
+    make_restaurant,
+    make_review,
+    make_user,
+    settle,
+)
 
 LOG = "SELECT type, topics, data::text AS data, actor FROM events WHERE seq > $1 ORDER BY seq"
 E = TypeVar("E", bound=Event)
@@ -252,6 +270,10 @@ async def do_everything(ana: Viewer, ben: Viewer) -> None:
         await edit_dish(one, (await make_dish(one, None)).id, DishChanges(name="x"))
         await edit_restaurant(one, (await make_restaurant(one)).id, RestaurantChanges(name="x"))
         await rank_dish(one, dish.id, NewRanking(rank=1, notes="x"))
+        review = await make_review(other, dish)
+        await like_review(one, review.id)
+        await make_comment(review, other, await make_comment(review, one))
+        await make_review(one, dish)
         await answer_once(one, "key", b"/", b"", answered)
 
 
@@ -355,8 +377,27 @@ FOLDED_PLACES = """
 SELECT restaurant_id, dishes FROM restaurant_counts WHERE dishes <> 0
 UNION ALL SELECT dish_id, rankings FROM dish_counts WHERE rankings <> 0
 """
+REVIEW_COUNTS = """
+SELECT id, likes, comments, 0 FROM (
+    SELECT r.id, (SELECT count(*) FROM review_likes l WHERE l.review_id = r.id) AS likes,
+        (SELECT count(*) FROM comments c WHERE c.target_id = r.id) AS comments
+    FROM reviews r
+) AS truth WHERE likes > 0 OR comments > 0
+UNION ALL SELECT dish_id, 0, 0, count(*) FROM reviews GROUP BY 1
+UNION ALL SELECT restaurant_id, 0, 0, count(*) FROM reviews GROUP BY 1
+"""
+FOLDED_REVIEWS = """
+SELECT review_id, likes, comments, 0 FROM review_counts WHERE likes <> 0 OR comments <> 0
+UNION ALL SELECT dish_id, 0, 0, reviews FROM dish_counts WHERE reviews <> 0
+UNION ALL SELECT restaurant_id, 0, 0, reviews FROM restaurant_counts WHERE reviews <> 0
+"""
 LEFT_OVER = """
 SELECT (SELECT count(*) FROM post_counts WHERE post_id NOT IN (SELECT id FROM posts))
+    + (SELECT count(*) FROM review_counts WHERE review_id NOT IN (SELECT id FROM reviews))
+    + (SELECT count(*) FROM likes_received WHERE liker_id NOT IN (SELECT id FROM users))
+    + (SELECT count(*) FROM likes_received WHERE user_id NOT IN (SELECT id FROM users))
+    + (SELECT count(*) FROM influences WHERE user_id NOT IN (SELECT id FROM users))
+    + (SELECT count(*) FROM experts WHERE user_id NOT IN (SELECT id FROM users))
     + (SELECT count(*) FROM user_counts WHERE user_id NOT IN (SELECT id FROM users))
     + (SELECT count(*) FROM dish_counts WHERE dish_id NOT IN (SELECT id FROM dishes))
 """
@@ -371,6 +412,7 @@ async def check_counts() -> None:
     assert await rows(FOLDED_POSTS) == await rows(POST_COUNTS)
     assert await rows(FOLDED_USERS) == await rows(USER_COUNTS)
     assert await rows(FOLDED_PLACES) == await rows(PLACE_COUNTS)
+    assert await rows(FOLDED_REVIEWS) == await rows(REVIEW_COUNTS)
     assert await db.fetchval(LEFT_OVER) == 0
 
 
@@ -410,7 +452,7 @@ async def test_what_others_were_notified_of_is_taken_back(own_database: None) ->
     await leave(ana, ana.id)
     await settle()
 
-    assert before == 5
+    assert before == 7
     assert (await read_unread(ben)).unread == 0
     assert (await read_notifications(ben, None, 10)).items == []
 
@@ -433,7 +475,7 @@ async def do_and_wait(ana: Viewer, work: Coroutine[Any, Any, Any]) -> asyncio.Ta
 
 
 class Scene(NamedTuple):
-    """Ana, who leaves, and Ben; a post and a dish of each, and a comment of hers on his post."""
+    """Ana, who leaves, and Ben; a post, a dish and a review of each, and comments of hers on his post and review."""
 
     ana: Viewer
     ben: Viewer
@@ -442,6 +484,9 @@ class Scene(NamedTuple):
     said: Comment
     her_dish: Dish
     his_dish: Dish
+    her_review: Review
+    his_review: Review
+    below: Comment
 
 
 async def make_scene() -> Scene:
@@ -450,12 +495,14 @@ async def make_scene() -> Scene:
     her_dish, his_dish = await make_dish(ana), await make_dish(ben)
     for dish in (her_dish, his_dish):
         await rank_dish(ana, dish.id, NewRanking(rank=1, notes="x"))
-    return Scene(ana, ben, hers, his, await make_comment(his, ana), her_dish, his_dish)
+    her_review, his_review = await make_review(ana, his_dish), await make_review(ben, her_dish)
+    said, below = await make_comment(his, ana), await make_comment(his_review, ana)
+    return Scene(ana, ben, hers, his, said, her_dish, his_dish, her_review, his_review, below)
 
 
-def say(viewer: Viewer, post: Post, above: Comment | None = None) -> Coroutine[Any, Any, Comment]:
+def say(viewer: Viewer, post: Post | Review, above: Comment | None = None) -> Coroutine[Any, Any, Comment]:
     new = NewComment(content="Good", parent_id=None if above is None else above.id)
-    return comment_on(viewer, Target("post", post.id), new)
+    return comment_on(viewer, Target("post" if isinstance(post, Post) else "review", post.id), new)
 
 
 ACTS: dict[str, Callable[[Scene], Coroutine[Any, Any, Any]]] = {
@@ -483,6 +530,15 @@ ACTS: dict[str, Callable[[Scene], Coroutine[Any, Any, Any]]] = {
     "removes a dish": lambda on: remove_dish(on.ana, on.her_dish.id),
     "ranks": lambda on: rank_dish(on.ana, on.his_dish.id, NewRanking(taste="acceptable", notes="x")),
     "takes a ranking back": lambda on: unrank_dish(on.ana, on.his_dish.id),
+    "reviews": lambda on: review_dish(on.ana, on.her_dish.id, NewReview(content="Good")),
+    "edits a review": lambda on: edit_review(on.ana, on.her_review.id, ReviewChanges(stars=1)),
+    "deletes a review": lambda on: delete_review(on.ana, on.her_review.id),
+    "likes a review": lambda on: like_review(on.ana, on.his_review.id),
+    "comments on a review": lambda on: say(on.ana, on.his_review),
+    "replies below a review": lambda on: say(on.ana, on.his_review, on.below),
+    "is liked for a review": lambda on: like_review(on.ben, on.her_review.id),
+    "is commented on below a review": lambda on: say(on.ben, on.her_review),
+    "is replied to below a review": lambda on: say(on.ben, on.his_review, on.below),
     "edits a comment": lambda on: edit_comment(on.ana, on.said.id, CommentChanges(content="x")),
 }
 

@@ -174,3 +174,190 @@ async def test_departing_is_heard_as_taking_every_ranking_back(people: list[Memb
         await live.until(lambda topic=topic: live.counters(topic) == {"rankings": 0, "reviews": 0})
         assert [(each["user"]["id"], each["ranking"]) for each in rankings(live, topic)][-1:] == [(ada.id, None)]
     await live.stop()
+
+
+# reviews
+
+
+async def review(member: Member, dish: str, **body: Any) -> Any:
+    return await member.do("POST", f"/dishes/{dish}/reviews", {"content": "Good"} | body)
+
+
+def told(live: Live, topic: str, kind: str) -> list[Any]:
+    return [event["data"] for event in live.topics[topic].events if event["type"] == kind]
+
+
+async def test_a_review_is_heard_where_it_belongs_and_what_is_done_with_it_on_its_own_topic(
+    people: list[Member],
+) -> None:
+    ada, bob, carol = people
+    there, (dish,) = await serve(ada, 1)
+    places = [f"dish:{dish}", f"restaurant:{there}"]
+    live = await bob.live(dict.fromkeys(places))
+    await has_heard_all(live, ada, there)
+
+    made = await review(ada, dish, stars=4, photos=["https://example.org/a.jpg"])
+
+    await live.until(lambda: live.counters(places[0]) == {"rankings": 0, "reviews": 1})
+    await live.until(lambda: live.counters(places[1]).get("reviews") == 1)
+    for topic in places:
+        assert told(live, topic, "review.created")[0]["review"] == made | {"viewer": None}
+
+    mine = f"review:{made['id']}"
+    await live.subscribe({mine: None})
+    for each in (bob, carol):
+        await each.do("PUT", f"/reviews/{made['id']}/like")
+    said = await carol.do("POST", f"/reviews/{made['id']}/comments", {"content": "Is it?"})
+    await ada.do("PATCH", f"/reviews/{made['id']}", {"stars": 5})
+    await live.until(lambda: live.counters(mine) == {"likes": 2, "comments": 1})
+    await live.until(lambda: bool(told(live, mine, "review.edited")))
+    assert told(live, mine, "comment.created") == [{"comment": said}]
+    assert [each["stars"] for each in told(live, places[0], "review.edited")] == [5]
+
+    await ada.do("DELETE", f"/reviews/{made['id']}")
+    await live.until(lambda: live.topics[mine].removed == "deleted")
+    await live.until(lambda: live.counters(places[0])["reviews"] == 0)
+    assert [each["id"] for each in told(live, places[1], "review.deleted")] == [made["id"]]
+    assert all(live.topics[topic].seen.gaps == 0 for topic in (*places, mine))
+    await live.stop()
+
+
+async def test_what_somebody_hidden_says_of_a_dish_and_below_a_review_is_withheld(people: list[Member]) -> None:
+    ada, bob, carol = people
+    there, (dish,) = await serve(carol, 1)
+    mine = f"review:{(await review(carol, dish))['id']}"
+    await ada.do("PUT", f"/users/{bob.id}/block")
+    live = await bob.live({f"dish:{dish}": None, mine: None, f"restaurant:{there}": None})
+    await has_heard_all(live, carol, there)
+
+    hidden = await review(ada, dish, content="not for Bob")
+    for each in (ada, carol):
+        await each.do("POST", f"/reviews/{mine.partition(':')[2]}/comments", {"content": each.name})
+
+    await live.until(lambda: live.counters(mine).get("comments") == 2)
+    await live.until(lambda: live.counters(f"dish:{dish}").get("reviews") == 2)
+    await live.until(lambda: bool(told(live, mine, "comment.created")))
+    assert [each["comment"]["content"] for each in told(live, mine, "comment.created")] == [carol.name]
+    assert [each["review"]["content"] for each in told(live, f"dish:{dish}", "review.created")][1:] == []
+    assert live.topics[mine].seen.gaps == live.topics[f"dish:{dish}"].seen.gaps == 0
+    await live.subscribe({f"review:{hidden['id']}": None})
+    assert live.topics[f"review:{hidden['id']}"].removed == "not_found"
+    await live.stop()
+
+
+async def test_a_review_can_be_listened_to_as_long_as_it_can_be_seen(people: list[Member]) -> None:
+    ada, bob, carol = people
+    _, (dish,) = await serve(carol, 1)
+    topic = f"review:{(await review(ada, dish))['id']}"
+    await bob.do("PUT", f"/users/{ada.id}/follow")
+    follower, stranger = [await each.live({topic: None}) for each in (bob, carol)]
+
+    await ada.do("PATCH", f"/users/{ada.id}", {"privacy_level": "followers"})
+
+    await stranger.until(lambda: stranger.topics[topic].removed is not None)
+    await ada.do("PATCH", f"/reviews/{topic.partition(':')[2]}", {"content": "for followers"})
+    await follower.until(lambda: bool(told(follower, topic, "review.edited")))
+    assert stranger.topics[topic].removed == "private"
+    assert told(stranger, topic, "review.edited") == []
+    await ada.do("PUT", f"/users/{bob.id}/block")
+    await follower.until(lambda: follower.topics[topic].removed == "blocked")
+    for each in (follower, stranger):
+        await each.stop()
+
+
+async def test_who_comes_back_is_told_what_was_said_meanwhile_and_not_what_is_gone(
+    people: list[Member], both: Both
+) -> None:
+    ada, bob, carol = people
+    there, (dish,) = await serve(carol, 1)
+    place, mine = f"dish:{dish}", f"review:{(await review(carol, dish))['id']}"
+    live = await bob.live({place: None, mine: None, f"restaurant:{there}": None})
+    await has_heard_all(live, carol, there)
+    cursors = {topic: live.topics[topic].cursor for topic in (place, mine)}
+    live.cut()
+    gone = await review(ada, dish, content="gone")
+    await ada.do("DELETE", f"/reviews/{gone['id']}")
+    kept = await review(ada, dish, content="kept")
+    said = await ada.do("POST", f"/reviews/{mine.partition(':')[2]}/comments", {"content": "one"})
+
+    again = await Live.open(both[0].url, bob.token, dict(cursors))
+
+    await again.until(lambda: bool(told(again, mine, "comment.created")))
+    await again.until(lambda: bool(told(again, place, "review.created")))
+    assert [each["review"]["id"] for each in told(again, place, "review.created")] == [kept["id"]]
+    assert [each["id"] for each in told(again, place, "review.deleted")] == [gone["id"]]
+    assert told(again, mine, "comment.created") == [{"comment": said}]
+    assert again.topics[place].seen.gaps == again.topics[mine].seen.gaps == 0
+    await again.stop()
+
+
+async def test_a_block_has_whoever_listens_begin_anew_where_the_other_reviewed_or_commented_below(
+    people: list[Member],
+) -> None:
+    ada, bob, carol = people
+    _, (reviewed, other) = await serve(carol, 2)
+    await review(ada, reviewed)
+    commented, quiet = [f"review:{(await review(carol, each))['id']}" for each in (reviewed, other)]
+    await ada.do("POST", f"/reviews/{commented.partition(':')[2]}/comments", {"content": "Here"})
+    topics = [f"dish:{reviewed}", commented, f"dish:{other}", quiet]
+    live = await bob.live(dict.fromkeys(topics))
+
+    await ada.do("PUT", f"/users/{bob.id}/block")
+
+    await live.until(lambda: sum(live.topics[topic].seen.resets for topic in topics) == 2)
+    await asyncio.sleep(0.1)
+    assert [live.topics[topic].seen.resets for topic in topics] == [1, 1, 0, 0]
+    await live.stop()
+
+
+async def test_departing_is_heard_as_deleting_every_review_and_comment(people: list[Member]) -> None:
+    ada, bob, carol = people
+    _, (dish,) = await serve(carol, 1)
+    hers, his = [(await review(each, dish))["id"] for each in (ada, carol)]
+    said = await ada.do("POST", f"/reviews/{his}/comments", {"content": "Yes"})
+    await ada.do("PUT", f"/reviews/{his}/like")
+    topics = [f"review:{hers}", f"review:{his}", f"dish:{dish}"]
+    live = await bob.live(dict.fromkeys(topics))
+
+    await ada.do("DELETE", f"/users/{ada.id}")
+
+    await live.until(lambda: live.topics[topics[0]].removed == "deleted")
+    await live.until(lambda: live.counters(topics[1]) == {"likes": 0, "comments": 0})
+    await live.until(lambda: live.counters(topics[2]).get("reviews") == 1)
+    assert [each["ids"] for each in told(live, topics[1], "comment.deleted")] == [[said["id"]]]
+    assert [each["id"] for each in told(live, topics[2], "review.deleted")] == [hers]
+    await live.stop()
+
+
+async def test_a_like_of_a_review_notifies_its_author_at_once(people: list[Member]) -> None:
+    ada, bob, _ = people
+    _, (dish,) = await serve(ada, 1)
+    made = await review(ada, dish)
+    live = await ada.live({"notifications": None})
+
+    await bob.do("PUT", f"/reviews/{made['id']}/like")
+
+    await live.until(lambda: bool(told(live, "notifications", "notification.upserted")))
+    (heard,) = told(live, "notifications", "notification.upserted")
+    assert (heard["notification"]["type"], heard["unread"]) == ("review_like", 1)
+    assert heard["notification"]["data"] == {"review_id": made["id"]}
+    await live.stop()
+
+
+async def test_whoever_has_influence_in_a_city_is_listed_soon_after(people: list[Member]) -> None:
+    ada, bob, carol = people
+    city = f"Town {ada.name}"
+    there = (await carol.do("POST", "/restaurants?force=true", {"name": "Here", "city": city}))["id"]
+    dish = (await carol.do("POST", f"/restaurants/{there}/dishes", {"name": "Soup", "dish_type": "soup"}))["id"]
+    for each in (ada, bob):
+        await review(each, dish)
+    await carol.do("PUT", f"/users/{bob.id}/follow")
+
+    async with asyncio.timeout(10):
+        while True:
+            found = (await carol.do("GET", f"/experts?city={city}"))["items"]
+            if [each["influence"]["followers"]["count"] for each in found] == [1, 0]:
+                break
+            await asyncio.sleep(0.1)
+
+    assert [each["user"]["id"] for each in found] == [bob.id, ada.id]
