@@ -18,11 +18,11 @@ from typing import Any
 import asyncpg
 import msgspec
 import uvloop
-from domain.activity.queries import READ_ACTIVITY
-from domain.experts.queries import READ_EXPERTS
 
 from domain.accounts.queries import READ_USER
+from domain.activity.queries import READ_ACTIVITY
 from domain.dishes.queries import READ_DISHES
+from domain.experts.queries import READ_EXPERTS
 from domain.leaderboards.queries import READ_FIRST
 from domain.settings import settings
 from domain.trending.queries import READ_TRENDING

@@ -8,6 +8,7 @@ import msgspec
 import pytest
 
 from loadtests.benchmarks import fanout, idle
+from loadtests.measured import play
 from loadtests.measured.asked import Asked, beside
 from loadtests.measured.ours import EMPTY, SIZE, message
 from loadtests.measured.sockets import Door, Ears, Refused, Socket
@@ -79,6 +80,26 @@ def test_a_post_is_heard_by_those_who_follow_after_one_question() -> None:
 
     assert (found["followers_connected"], found["lost"], found["wrong"]) == (10, 0, 0)
     assert found["most_questions"] == 1
+
+
+def test_every_board_that_is_watched_is_what_the_rankings_come_to() -> None:
+    found = run("rankings", "--users", "10", "--for", "2")
+
+    assert (found["differences"], found["lost"], found["gaps"], found["wrong_entries"]) == (0, 0, 0, 0)
+    assert found["rankings"] > 0
+    assert found["versions"] > 0
+
+
+def test_a_difference_makes_the_command_fail(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    async def measure(asked: Asked) -> dict[str, Any]:
+        return {"ratios": {}, "differences": asked.users}
+
+    monkeypatch.setattr(idle, "measure", measure)
+
+    assert [play.main("idle", Asked(users=differences)) for differences in (0, 3)] == [0, play.DIFFERENT]
+    assert capsys.readouterr().out.count('"differences":3') == 1
 
 
 def test_after_a_storm_everybody_is_back_with_what_they_missed() -> None:
