@@ -8,7 +8,7 @@ from typing import Any, Final, NamedTuple
 
 import asyncpg
 
-from loadtests.boards import WINDOW, Board
+from loadtests.board import WINDOW, Board
 
 PRIOR_WEIGHT: Final = 5
 

@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 
 import msgspec
 
-from loadtests.boards import Board, answered, applied
+from loadtests.board import Board, answered, applied
 from loadtests.http import Connection, Unexpected, connect, percentiles_ms, request
 from loadtests.measured.asked import Asked
 from loadtests.measured.ours import NEWS, Ours, serving
@@ -99,10 +99,10 @@ async def menu(connection: Connection, token: str) -> list[str]:
 
 
 async def keep_ranking(
-    connection: Connection, token: str, dishes: Sequence[str], seed: int, ends: float, refused: list[int]
-) -> list[float]:
-    """Rank a dish, think, and rank another, until the time is up; how long each answer took."""
-    chance, took_s = random.Random(seed), list[float]()
+    connection: Connection, token: str, dishes: Sequence[str], seed: int, ends: float
+) -> list[float | None]:
+    """Rank a dish, think, and rank another, until the time is up; how long each answer took, None for a refusal."""
+    chance, took_s = random.Random(seed), list[float | None]()
     await asyncio.sleep(chance.uniform(0, PAUSE_S[1]))
     while (asked := time.monotonic()) < ends:
         if chance.random() < 0.1:
@@ -114,7 +114,7 @@ async def keep_ranking(
             await connection.ask(asking)
             took_s.append(time.monotonic() - asked)
         except Unexpected:  # 503 on a machine that has too much to do: nothing is changed by it
-            refused.append(seed)
+            took_s.append(None)
         await asyncio.sleep(chance.uniform(*PAUSE_S))
     return took_s
 
@@ -164,18 +164,21 @@ async def measure(asked: Asked) -> dict[str, Any]:
         begun = await read(connections[0], tokens[0])
         watchers = await watch(ours, number, f"{cursor:012x}{0:012x}")
         before, client_s = ours.used(), time.process_time()
-        ends, refused = time.monotonic() + seconds, list[int]()
+        ends = time.monotonic() + seconds
         sessions = [
-            keep_ranking(connection, token, dishes, seed, ends, refused)
+            keep_ranking(connection, token, dishes, seed, ends)
             for seed, (connection, token) in enumerate(zip(connections, tokens, strict=True))
         ]
-        took_s = [each for session in await asyncio.gather(*sessions) for each in session]
+        answers = [each for session in await asyncio.gather(*sessions) for each in session]
+        took_s = [each for each in answers if each is not None]
         used, client_s = ours.used() - before, time.process_time() - client_s
         board, wrong_entries = await settle(ours, connections[0], watchers)
         told = await ours.database.fetch(TOLD, f"leaderboard:{BOARD}", seconds + SETTLED_S)
         for each in (*connections, *watchers):
             each.close() if isinstance(each, Connection) else each.leave()
-    return _found(begun, board, wrong_entries, watchers, _Spent(seconds, took_s, len(refused), used, client_s, told))
+    return _found(
+        begun, board, wrong_entries, watchers, _Spent(seconds, took_s, len(answers) - len(took_s), used, client_s, told)
+    )
 
 
 class _Spent(NamedTuple):

@@ -18,7 +18,7 @@ import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
-from loadtests.boards import Board, answered, applied
+from loadtests.board import Board, answered, applied
 from loadtests.client import Client, only
 from loadtests.listeners import Copy, Frame
 from loadtests.running import Potluck

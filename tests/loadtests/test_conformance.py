@@ -10,7 +10,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from loadtests.boards import Board, applied
+from loadtests.board import Board, applied
 from loadtests.contract import Contract, Dial, Fetch, HangUp, Renew, Send
 from loadtests.listeners import Copy, Frame, Listener
 from loadtests.subscriptions import Report

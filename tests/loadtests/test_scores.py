@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from loadtests.boards import Board
+from loadtests.board import Board
 from loadtests.scores import wrong
 
 SCORES = {"a": Decimal("4.5"), "b": Decimal("4.5"), "c": Decimal(3)}

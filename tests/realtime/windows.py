@@ -9,7 +9,7 @@ import msgspec
 
 from domain.clock import now
 from domain.eventlog import Logged
-from loadtests.boards import moved
+from loadtests.board import moved
 from realtime.news import News, entry
 
 BOARD = "leaderboard:users:global"
