@@ -452,7 +452,7 @@ async def test_what_others_were_notified_of_is_taken_back(own_database: None) ->
     await leave(ana, ana.id)
     await settle()
 
-    assert before == 7
+    assert before == 5
     assert (await read_unread(ben)).unread == 0
     assert (await read_notifications(ben, None, 10)).items == []
 
