@@ -298,6 +298,29 @@ def _reranked(span: _Span) -> Iterator[UUID]:
             yield entity_id
 
 
+# As if nobody had counted: of another copy, too.
+RECOUNT = """
+UPDATE leaderboards b SET size = due.size, weight = due.weight, points = due.points, copy_id = gen_random_uuid(),
+    version = b.version + 1,
+    prior = CASE WHEN b.kind <> 'users' THEN round(due.points / nullif(due.weight, 0), 4) END
+FROM (
+    SELECT count(*)::int AS size, coalesce(sum(e.weight), 0) AS weight, coalesce(sum(e.points), 0) AS points
+    FROM leaderboard_entries e
+    WHERE e.board_id = (SELECT id FROM leaderboards WHERE name = $1) AND e.score IS NOT NULL
+) due
+WHERE b.name = $1
+"""
+
+
+async def recount(name: str) -> None:
+    """Give a board the size, the sums and the prior that its entries have, and them their scores; whoever follows it
+    live begins anew."""
+    await db.execute(RECOUNT, name)
+    (board,) = await _hold({name})
+    await _rescore([(board, board.prior)])
+    await db.execute(SAVE, *([each] for each in (board.id, board.version, *board[5:9])))
+
+
 FORGET_GONE = """
 WITH gone AS (
     DELETE FROM leaderboard_entries WHERE score IS NULL AND reached_at < now() - interval '1 hour'

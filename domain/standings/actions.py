@@ -1,8 +1,8 @@
 """Folding: what was ranked, earned or edited becomes what is wanted on boards."""
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Collection, Iterator, Sequence
 from datetime import timedelta
-from typing import Final, TypeVar
+from typing import Any, Final, TypeVar
 from uuid import UUID
 
 from domain import clock, db
@@ -46,17 +46,28 @@ UNION SELECT dish_id, restaurant_id FROM dish_rankings WHERE user_id = ANY($3::u
 async def fold(events: Sequence[Logged]) -> None:
     """Have the boards say what is true by now of all that the events touch, and tell what is seen of it. Nothing is
     added to what they said before: folded twice, it is the same."""
-    weeks = [Week(each, season_begins(each), season_begins(each) + WEEK) for each in _open_seasons(events)]
+    seasons = _open_seasons(events)
     dishes, restaurants, people = _touched(events)
     graded = {each.user_id for each in of(events, LevelChanged)}
     if dishes or restaurants or graded:
         rows = await db.fetch(TOUCHED, dishes, restaurants, graded)
-        for part in _parts({row["id"] for row in rows}):
-            await _take("dishes", part, await dish_standings(part, weeks), weeks)
-        for part in _parts({row["restaurant_id"] for row in rows}):
-            await _take("restaurants", part, await restaurant_standings(part, weeks), weeks)
-    for part in _parts(people):
-        await _take("users", part, await people_standings(part, weeks), weeks)
+        await take("dishes", {row["id"] for row in rows}, seasons)
+        await take("restaurants", {row["restaurant_id"] for row in rows}, seasons)
+    await take("users", people, seasons)
+
+
+async def take(kind: Kind, things: Collection[UUID], seasons: Sequence[int]) -> None:
+    """Have these stand where they belong, of all time and in weeks. Dishes go before their restaurants."""
+    weeks = [Week(each, season_begins(each), season_begins(each) + WEEK) for each in seasons]
+    for part in _parts(things):
+        await _take(kind, part, await _STANDINGS[kind](part, weeks), weeks)
+
+
+_STANDINGS: Final[dict[Kind, Callable[[Collection[Any], Sequence[Week]], Awaitable[list[Standing]]]]] = {
+    "dishes": dish_standings,
+    "restaurants": restaurant_standings,
+    "users": people_standings,
+}
 
 
 def _open_seasons(events: Sequence[Logged]) -> list[int]:

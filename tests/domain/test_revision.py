@@ -1,0 +1,75 @@
+"""Boards computed anew by other statements: what is stored is that, and what is not is found and mended."""
+
+import pytest
+
+from domain import db
+from domain.dishes.queries import Dish
+from domain.rankings.actions import NewRanking, rank_dish
+from domain.revision import actions
+from domain.revision.actions import find_differences, mend
+from tests.domain.leaderboards.folding import Folder
+from tests.factories import make_dish, make_restaurant, make_user
+
+
+@pytest.fixture(autouse=True)
+def nobody_folds(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What differs is not waited for."""
+    monkeypatch.setattr(actions, "PATIENCE_S", 0)
+
+
+async def scene() -> list[Dish]:
+    """Three ranked dishes at two restaurants, folded."""
+    ana, ben = await make_user(display_name="Ana"), await make_user()
+    folder = Folder()
+    await folder.begin()
+    places = [await make_restaurant(ana, city="Paris", cuisine_type=["thai", "vegan"]) for _ in range(2)]
+    dishes = [await make_dish(ana, places[i % 2]) for i in range(3)]
+    await db.execute("INSERT INTO user_progress (user_id, level) VALUES ($1, 3)", ben.id)
+    for viewer, dish, rank in ((ana, 0, 1), (ana, 2, 2), (ben, 0, 1), (ben, 1, 1)):
+        await rank_dish(viewer, dishes[dish].id, NewRanking(rank=rank, notes="x"))
+    await db.execute("UPDATE user_progress SET points = 30 WHERE user_id = $1", ben.id)
+    await folder.touch([ben.id])
+    return dishes
+
+
+async def found() -> list[str]:
+    return [each async for each in find_differences()]
+
+
+DAMAGES = {
+    "a score": "UPDATE leaderboard_entries SET score = score + 1 WHERE entity_id = $1",
+    "a sum": "UPDATE leaderboard_entries SET points = points + 1 WHERE entity_id = $1",
+    "a name": "UPDATE leaderboard_entries SET name = 'Soup' WHERE entity_id = $1",
+    "an entry": "DELETE FROM leaderboard_entries WHERE entity_id = $1",
+    "a size": "UPDATE leaderboards SET size = 7 WHERE $1 = $1::uuid",
+    "a prior": "UPDATE leaderboards SET prior = 2 WHERE kind = 'dishes' AND $1 = $1::uuid",
+    "a ranking": "UPDATE dish_rankings SET rank = 5 WHERE dish_id = $1",
+    "somebody": "UPDATE users SET privacy_level = 'private' WHERE display_name IS NULL AND $1 = $1::uuid",
+}
+
+
+@pytest.mark.parametrize("damage", DAMAGES)
+async def test_what_differs_is_found_and_mended(damage: str) -> None:
+    dishes = await scene()
+    before = await found()
+    await db.execute(DAMAGES[damage], dishes[0].id)
+
+    differs = await found()
+    mended = [each async for each in mend()]
+
+    assert before == []
+    assert differs
+    assert mended
+    assert await found() == []
+
+
+async def test_boards_are_made_of_what_was_ranked_before_there_were_any() -> None:
+    await scene()
+    await db.execute("DELETE FROM leaderboard_entries")
+    await db.execute("DELETE FROM leaderboards")
+
+    mended = [each async for each in mend()]
+
+    assert mended
+    assert await found() == []
+    assert await db.fetchval("SELECT size FROM leaderboards WHERE name = 'dishes:paris:pizza'") == 3
