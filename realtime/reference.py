@@ -52,7 +52,8 @@ POSITIONS = [
     " never touched.",
     "- **Reading too slowly**: of what waits for you, first only the newest state of each type is kept, and a board's"
     " changes are merged; then the events that wait become one `reset` per topic; and in the end, or when you take"
-    " nothing for 10 seconds, you are closed with 4101. `prev` fits whatever was left out, and answers and replays are never touched.",
+    " nothing for 10 seconds, you are closed with 4101. `prev` fits whatever was left out, and answers and replays are"
+    " never touched.",
     "- **Guarantees**: an event is told if and only if its change was committed, at least once inside the window, and"
     " in the same order to everybody; state is absolute and never goes backwards; after a block, a lost follow or a"
     " deletion nothing newer is told under the old right, and `removed` follows; loss is never silent.",
