@@ -151,7 +151,7 @@ _Shown = tuple[str, str | None, Decimal, Decimal, int, datetime]
 def _shown(row: db.Row) -> _Shown:
     _, _, *values = row.values()
     name, image_url, weight, points, ratings, reached_at = values
-    return name, image_url, weight.normalize(), points.normalize(), ratings, reached_at
+    return name, image_url, Decimal(weight).normalize(), Decimal(points).normalize(), ratings, reached_at
 
 
 async def boards_that_differ(exact_size: int, tolerance: float) -> list[Difference]:

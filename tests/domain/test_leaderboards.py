@@ -1,7 +1,20 @@
 """Boards through what can be done: who stands where, since when, and who may listen."""
 
+from datetime import UTC, datetime
+
+import msgspec
+
+from domain import db
+from domain.clock import now
+from domain.dishes.queries import Dish
+from domain.eventlog import Logged
 from domain.leaderboards.queries import board_access
-from tests.factories import make_restaurant, make_user
+from domain.leaderboards.rules import season_name, season_of
+from domain.rankings.actions import NewRanking, rank_dish
+from domain.standings.actions import fold
+from tests.conftest import Clock, Statements
+from tests.domain.leaderboards.folding import Folder
+from tests.factories import make_dish, make_restaurant, make_user
 
 
 async def test_who_has_signed_in_may_listen_to_any_board_that_there_can_be() -> None:
@@ -13,3 +26,73 @@ async def test_who_has_signed_in_may_listen_to_any_board_that_there_can_be() -> 
     found = await board_access([(viewer, each) for each in [*none, *boards]])
 
     assert found == [(viewer, each, None, "ok") for each in boards]
+
+
+async def folded(number: int) -> tuple[list[Logged], list[Dish]]:
+    """So many rankings, each of another dish, by as many people; not folded yet."""
+    folder = Folder()
+    ana = await make_user()
+    there = await make_restaurant(ana, city="Paris", cuisine_type=["thai"])
+    dishes = [await make_dish(ana, there) for _ in range(number)]
+    await folder.begin()
+    for dish in dishes:
+        await rank_dish(ana, dish.id, NewRanking(rank=1, notes="x"))
+    return await folder.waiting(), dishes
+
+
+async def test_a_fold_is_as_many_statements_for_many_events_as_for_one(statements: Statements) -> None:
+    one, _ = await folded(1)
+    many, _ = await folded(40)
+    await fold(one)
+
+    few = await statements(fold(one * 2))
+    await fold(many[:20])
+    several = await statements(fold(many[20:21]))
+    lots = await statements(fold(many * 25))
+
+    assert len(few) <= len(several) <= len(lots) <= 26
+    assert len(lots) <= len(several) + 2
+
+
+async def test_what_changes_nothing_is_told_to_nobody_and_writes_nothing(statements: Statements) -> None:
+    events, _ = await folded(2)
+    await fold(events)
+
+    again = await statements(fold(events))
+
+    assert [each for each in again if not each.lstrip().startswith(("SELECT", "WITH", "SAVEPOINT", "RELEASE"))] == []
+
+
+async def test_a_ranking_is_told_on_its_board_and_on_the_dish() -> None:
+    events, (dish,) = await folded(1)
+
+    await fold(events)
+
+    rows = await db.fetch("SELECT topics[1], data::text FROM events WHERE type = ANY($1)", ["dish.score"])
+    boards = await db.fetch("SELECT topics[1] FROM events WHERE type = 'leaderboard.changed' ORDER BY seq")
+    week = season_name(season_of(now()))
+    assert [tuple(row.values()) for row in rows] == [
+        (f"dish:{dish.id}", '{"score":5.0,"raters":1,"rank":1,"board":"dishes:paris:pizza"}')
+    ]
+    assert [row[0] for row in boards] == [
+        f"leaderboard:{name}{suffix}"
+        for name in ("dishes:paris:pizza", "restaurants:paris:thai")
+        for suffix in ("", f"@{week}")
+    ]
+
+
+async def test_news_of_a_week_that_comes_late_is_of_that_week(clock: Clock) -> None:
+    ana = await make_user()
+    dish = await make_dish(ana, await make_restaurant(ana, city="Paris"))
+    folder = Folder()
+    await folder.begin()
+    clock.time = datetime(2030, 12, 29, 23, 59, 59, tzinfo=UTC)
+    await rank_dish(ana, dish.id, NewRanking(rank=1, notes="x"))
+    (event,) = await folder.waiting()
+    told = msgspec.structs.replace(event, at=clock.time)
+    clock.forward(hours=2)
+
+    await fold([told])
+
+    names = [row[0] for row in await db.fetch("SELECT name FROM leaderboards WHERE size > 0 ORDER BY name")]
+    assert names == ["dishes:paris:pizza", "dishes:paris:pizza@2030-w52"]

@@ -13,9 +13,11 @@ from domain.dishes.queries import Dish
 from domain.graph import actions as graph
 from domain.ids import PostID, ReviewID
 from domain.notifications.queries import read_notifications
+from domain.standings.actions import take
 from realtime.access import HOME, KINDS, NOTIFICATIONS, OWN, judge
 from tests.domain.notifications.folding import NOON, Log, at
 from tests.factories import auth, make_comment, make_dish, make_post, make_restaurant, make_review, make_user
+from tests.factories import auth, make_comment, make_dish, make_post, make_restaurant, make_user
 
 # What a route shows: a profile, a followers-only post, a review (by somebody public, unless one asked to follow them),
 # what is the viewer's own, or what is nobody's but the author's; or a fact, whoever told it.
@@ -61,6 +63,11 @@ READS = {
     "/api/v1/career-levels": "fact",
     "/api/v1/rankings/next-pair?restaurant_id={restaurant_id}&dish_type=pizza": "fact",
     "/api/v1/trending/dishes?city=somewhere": "fact",
+    "/api/v1/leaderboards": "fact",
+    "/api/v1/leaderboards/{board}": "fact",
+    "/api/v1/leaderboards/{board}/around/{entity_id}": "fact",
+    "/api/v1/leaderboards/{board}/entries/{entity_id}": "fact",
+    "/api/v1/dishes/best?city=paris&dish_type=pizza": "fact",
 }
 LISTENS = {
     "user": "profile",
@@ -147,6 +154,12 @@ async def scene(relation: str) -> tuple[Viewer, Viewer, PostID, Dish, ReviewID]:
     review = await make_review(author, dish)
     dish = await make_dish(author, await make_restaurant(author, city="Somewhere"))
     await graph.follow_user(await make_user(), author.id)
+    dish = await make_dish(author)
+    await make_restaurant(author, city="Paris")
+    fan = await make_user()
+    await graph.follow_user(fan, author.id)
+    await db.execute("INSERT INTO user_progress (user_id, points) VALUES ($1, 10)", fan.id)
+    await take("users", [fan.id], [])
     await fold(at(await Log().new(), NOON))
     viewer = author if relation == "author" else await make_user()
     await BECOME[relation](viewer, author)
@@ -167,6 +180,9 @@ async def test_a_route_shows_what_the_relation_allows(client: httpx.AsyncClient,
     ids = {"user_id": author.id, "post_id": post_id, "notification_id": heard.id}
     ids |= {"dish_id": dish.id, "restaurant_id": dish.restaurant.id, "review_id": review_id}
     answer = await client.get(path.format(username="author", **ids), headers=headers)
+    ids |= {"dish_id": dish.id, "restaurant_id": dish.restaurant.id}
+    ids["entity_id"] = await db.fetchval("SELECT entity_id FROM leaderboard_entries")
+    answer = await client.get(path.format(username="author", board="users:global", **ids), headers=headers)
     assert answer.status_code == ANSWERS[relation][READS[path]]
 
 
