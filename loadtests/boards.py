@@ -114,9 +114,9 @@ async def measure_board(viewer: Viewer, city: str, size: int) -> dict[str, float
     """One board."""
     dishes = [row["id"] for row in await db.fetch(ADD_PLACES, city)]
     board_id = await db.fetchval(ADD_BOARD, city, size)
-    for start in range(0, size, 100_000):
+    for start in range(0, size, 50_000):
         part = ADD_ENTRIES.replace("generate_series(1,", f"generate_series({start + 1},")
-        await db.execute(part, board_id, min(start + 100_000, size))
+        await db.execute(part, board_id, min(start + 50_000, size))
     await db.fetchval("SELECT setval('leaderboard_changes', $1)", 10_000_000)
     await db.execute("ANALYZE leaderboard_entries")
     row = await db.fetchrow(MIDDLE, board_id, size // 2)
@@ -140,7 +140,7 @@ async def measure_board(viewer: Viewer, city: str, size: int) -> dict[str, float
 async def measure(url: str, redis_url: str) -> dict[str, dict[str, float]]:
     """Everything, in an empty database."""
     await migrate(url)
-    await db.open_pool(url, worker=True)
+    await db.open_pool(url)
     client = Redis.from_url(redis_url)  # pyright: ignore[reportUnknownMemberType] - known by halves
     positions.use(client)
     try:

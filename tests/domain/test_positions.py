@@ -214,7 +214,9 @@ async def test_many_who_read_at_once_do_no_harm(own_database: None, redis: Any) 
             async with db.transaction():
                 await people.get(number % 30, 1 + number % 7, number % 3)
 
-    *found, _ = await asyncio.gather(*(reader() for _ in range(5)), writer())
+    writing = asyncio.create_task(writer())
+    found = await asyncio.gather(*(reader() for _ in range(5)))
+    await writing
 
     assert sum(found)
     await is_right()
