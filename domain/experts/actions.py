@@ -12,6 +12,7 @@ from domain.accounts.events import PrivacyChanged, UserDeleted
 from domain.counters.events import UserCounters
 from domain.eventlog import Event, Logged, of
 from domain.graph.events import UserBlocked, UserUnblocked
+from domain.ids import UserID
 from domain.places.events import RestaurantEdited
 from domain.posts.events import PostDeleted
 from domain.rankings.events import RankingChanged
@@ -137,7 +138,7 @@ async def fold(events: Sequence[Logged]) -> None:
     touched |= {each.author_id for each in of(events, ReviewDeleted)}
     touched |= {each.user_id for each in of(events, PrivacyChanged)}
     counted = (event.topics[0] for event in events if event.type == UserCounters.type)
-    touched |= {user_id for _, user_id in map(topics.parse, counted) if user_id is not None}
+    touched |= {UserID(user_id) for _, user_id in map(topics.parse, counted) if isinstance(user_id, UUID)}
     if edited := [each.id for each in of(events, RestaurantEdited)]:
         touched |= {row["user_id"] for row in await db.fetch(PEOPLE_AT, edited)}
     if touched:

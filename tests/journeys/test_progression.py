@@ -88,8 +88,9 @@ async def test_badges_and_a_level_are_heard_once_on_every_screen_that_shows_them
 
 def recompute(potluck: Potluck, *options: str) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-m", "server.cli", "recompute", *options, "--data", str(potluck.data)]
-    how: dict[str, Any] = {"cwd": ROOT, "env": environment(), "text": True, "capture_output": True, "timeout": 110}
-    return subprocess.run(command, check=False, **how)
+    return subprocess.run(
+        command, cwd=ROOT, env=environment(), capture_output=True, text=True, timeout=110, check=False
+    )
 
 
 async def test_what_is_computed_anew_is_what_is_stored(both: Both, people: list[Member]) -> None:

@@ -192,7 +192,7 @@ class Client:
     def read(self, room: int) -> None:
         assert self.outgoing is not None
         for each in self.outgoing.take(room):
-            message = msgspec.json.decode(each)
+            message: dict[str, Any] = msgspec.json.decode(each)
             if message["op"] == "cursor":
                 self.position = max(self.position, message["cursor"])
                 continue
