@@ -163,7 +163,7 @@ ranked AS MATERIALIZED (
     UNION ALL SELECT user_id, 'full_scopes', '', '', count(*)
     FROM (SELECT user_id FROM ranked GROUP BY user_id, restaurant_id, dish_type HAVING count(rank) = 5) AS full_scopes
     GROUP BY 1
-    UNION ALL SELECT user_id, 'photos', '', '', sum(number)
+    UNION ALL SELECT user_id, 'photos', '', '', sum(number)::bigint
     FROM (
         SELECT user_id, count(photo_url) AS number FROM ranked GROUP BY 1
         UNION ALL SELECT author_id, count(*) FILTER (WHERE photos <> '{}') FROM reviews
