@@ -146,7 +146,7 @@ async def measure(url: str, redis_url: str) -> dict[str, dict[str, float]]:
     try:
         await db.execute(crowd.ADD_MEMBERS, crowd.MEMBER_ID, crowd.FIRST, 10)
         viewer = Viewer(UserID(UUID(crowd.member(1))), SessionID(UUID(int=1)), "user", 0)
-        found = {label: await measure_board(viewer, f"city-{label}", size) for label, size in SIZES.items()}
+        found = {label: await measure_board(viewer, f"city-{size}", size) for label, size in SIZES.items()}
         small, large = found["10k"], found["1M"]
         ratios = {each: round(large[each] / small[each], 2) for each in ("fold", "page", "deep", "around", "counted")}
         return {"ratios": ratios} | found

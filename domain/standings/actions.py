@@ -11,7 +11,7 @@ from domain.dishes.events import DishEdited
 from domain.eventlog import Event, Logged, of
 from domain.ids import DishID, RestaurantID, UserID
 from domain.leaderboards.actions import GONE, Entry, Place, change
-from domain.leaderboards.rules import ALL_TIME, EVERYWHERE, WEEK, Board, Kind, season_begins, season_of
+from domain.leaderboards.rules import ALL_TIME, EVERYWHERE, WEEK, Board, Kind, parse_board, season_begins, season_of
 from domain.places.events import RestaurantEdited
 from domain.progression.events import LevelChanged, PointsChanged
 from domain.rankings.events import RankingChanged
@@ -102,7 +102,8 @@ WHERE e.entity_id = ANY($1::uuid[]) AND e.score IS NOT NULL
 
 async def _take(kind: Kind, ids: Sequence[UUID], standings: Sequence[Standing], weeks: Sequence[Week]) -> None:
     """Have these stand on the boards where they belong, and on no other."""
-    wanted = {place: entry for each in standings for place, entry in _places(kind, each)}
+    places = (each for standing in standings for each in _places(kind, standing))
+    wanted = {place: entry for place, entry in places if parse_board(place[0])}  # a name may be too long for a board
     names = {each.entity_id: (each.name, each.image_url) for each in standings}
     seasons = {ALL_TIME, *(week.season for week in weeks)}
     old: dict[Place, Entry] = {}
