@@ -4,6 +4,7 @@ from collections.abc import AsyncGenerator, Callable
 from typing import Final, NamedTuple
 
 from domain.reckoning import actions as reckoning
+from domain.revision import actions as revision
 
 
 class Recomputed(NamedTuple):
@@ -14,4 +15,7 @@ class Recomputed(NamedTuple):
     mend: Callable[[], AsyncGenerator[str]]
 
 
-PAGE: Final = {"progression": Recomputed(reckoning.find_differences, reckoning.mend)}
+PAGE: Final = {
+    "progression": Recomputed(reckoning.find_differences, reckoning.mend),
+    "leaderboards": Recomputed(revision.find_differences, revision.mend),
+}

@@ -200,7 +200,7 @@ class Client:
             assert message["prev"] <= self.position < message["id"]
             assert data["from_version"] == self.version
             self.rows, self.version, self.position = apply(self.rows, data), data["version"], message["id"]
-            assert self.rows == shown(self.told[self.version])
+            assert self.rows == shown(self.told[int(data["version"])])
 
 
 WHAT = ["change", "change", "change", "tick", "come", "leave", "read", "read all", "cursor"]

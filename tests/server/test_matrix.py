@@ -17,7 +17,6 @@ from domain.standings.actions import take
 from realtime.access import HOME, KINDS, NOTIFICATIONS, OWN, judge
 from tests.domain.notifications.folding import NOON, Log, at
 from tests.factories import auth, make_comment, make_dish, make_post, make_restaurant, make_review, make_user
-from tests.factories import auth, make_comment, make_dish, make_post, make_restaurant, make_user
 
 # What a route shows: a profile, a followers-only post, a review (by somebody public, unless one asked to follow them),
 # what is the viewer's own, or what is nobody's but the author's; or a fact, whoever told it.
