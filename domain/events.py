@@ -18,7 +18,7 @@ from domain.graph.events import (
     UserUnfollowed,
     UserUnmuted,
 )
-from domain.leaderboards.events import DishScore, LeaderboardChanged
+from domain.leaderboards.events import BoardCrossed, DishScore, LeaderboardChanged
 from domain.mentions.events import MentionsChanged
 from domain.notifications.events import NotificationRemoved, NotificationsRead, NotificationUpserted
 from domain.places.events import RestaurantAdded, RestaurantEdited
@@ -66,6 +66,7 @@ AnyEvent = (
     | LevelChanged
     | BadgeEarned
     | LevelReached
+    | BoardCrossed
     | ReviewCreated
     | ReviewEdited
     | ReviewDeleted

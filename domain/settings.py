@@ -74,6 +74,12 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     leaderboards_tolerance: Annotated[
         float, Meta(description="That of a larger one follows once it is off by more than so many points.", ge=0)
     ] = 0.02
+    leaderboards_news_size: Annotated[
+        int, Meta(description="Who is among the first of a board of so many entries, or no longer, is told.", ge=1)
+    ] = 10
+    leaderboards_fans: Annotated[
+        int, Meta(description="Of people who rank a dish first, so many are told of its places at most.", ge=0)
+    ] = 100
     leaderboards_told: Annotated[
         int, Meta(description="Scores of dishes that a fold tells at most, beside those in windows.", ge=0)
     ] = 5_000

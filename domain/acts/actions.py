@@ -6,10 +6,11 @@ from uuid import UUID
 
 import msgspec
 
-from domain.acts.queries import owners_of, tellable
+from domain.acts.queries import fans_of, owners_of, tellable
 from domain.acts.rules import FOLDED, Happened, steps_of
 from domain.comments.events import CommentCreated
 from domain.eventlog import Logged
+from domain.leaderboards.events import BoardCrossed
 from domain.mentions.events import MentionsChanged
 from domain.notifications import actions as notifications
 from domain.notifications.rules import Act, Undo
@@ -23,7 +24,9 @@ _decoders: dict[str, msgspec.json.Decoder[Any]] = {kind.type: msgspec.json.Decod
 async def fold(events: Sequence[Logged]) -> None:
     """Have what the events say be told to those whom it concerns."""
     happened: list[Happened] = [(_decoders[event.type].decode(event.data), event.at) for event in events]
-    steps = steps_of(happened, await owners_of(*_named(happened)))
+    crossed = {data.entity_id for data, _ in happened if isinstance(data, BoardCrossed)}
+    fans = await fans_of(crossed, settings.leaderboards_fans)
+    steps = steps_of(happened, await owners_of(*_named(happened)), fans)
     for start in range(0, len(steps), settings.fold_limit):  # one event can be many acts
         part = steps[start : start + settings.fold_limit]
         told = await tellable([step for step in part if isinstance(step, Act)])

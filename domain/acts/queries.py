@@ -46,3 +46,18 @@ async def tellable(acts: Sequence[Act]) -> set[Act]:
     people = [[act.user_id for act in acts], [act.actor_id for act in acts]]
     things = [[act.subject_id for act in acts], [seen_as(act) for act in acts]]
     return {acts[row["i"] - 1] for row in await db.fetch(TELLABLE, *people, *things)}
+
+
+FANS = """
+SELECT dish.id, array_agg(k.user_id ORDER BY k.id) AS fans FROM unnest($1::uuid[]) AS dish (id), LATERAL (
+    SELECT id, user_id FROM dish_rankings WHERE dish_id = dish.id AND rank = 1 ORDER BY id LIMIT $2
+) k
+GROUP BY dish.id
+"""
+
+
+async def fans_of(dishes: Collection[UUID], at_most: int) -> dict[UUID, list[UserID]]:
+    """Who ranks each of the dishes first, the earliest first; so many of them."""
+    if not dishes:
+        return {}
+    return {row["id"]: row["fans"] for row in await db.fetch(FANS, dishes, at_most)}

@@ -1,9 +1,9 @@
 """To whom an event is news, given whose the things are that it names."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 from typing import Any, Literal
-from uuid import UUID
+from uuid import UUID, uuid5
 
 from domain.comments.events import CommentCreated, CommentDeleted
 from domain.eventlog import Event
@@ -19,6 +19,8 @@ from domain.graph.events import (
     UserUnfollowed,
 )
 from domain.ids import PostID, ReviewID, UserID
+from domain.leaderboards.events import BoardCrossed
+from domain.leaderboards.rules import parse_board, tier, title
 from domain.mentions.events import MentionsChanged
 from domain.notifications.rules import Act, Step, Undo
 from domain.posts.events import PostDeleted
@@ -28,6 +30,7 @@ from domain.reviews.events import ReviewDeleted, ReviewLiked, ReviewUnliked
 from domain.wording import ActType, Details
 
 FOLDED: tuple[type[Event], ...] = (
+    BoardCrossed,
     PostLiked,
     PostUnliked,
     PostDeleted,
@@ -60,10 +63,13 @@ Happened = tuple[Any, datetime]
 """An event, and when."""
 
 
-def steps_of(happened: Collection[Happened], owners: dict[UUID, UserID]) -> list[Step]:
+def steps_of(
+    happened: Collection[Happened], owners: dict[UUID, UserID], fans: Mapping[UUID, Sequence[UserID]]
+) -> list[Step]:
     """What the events are to inboxes, in their order; one's own acts are news to nobody.
 
     `owners` maps a post or a review to its author, and a reply to the author of what it answers; without what is gone.
+    `fans` maps a dish to who ranks it first.
     """
     steps: list[Step] = []
     for data, at in happened:
@@ -82,8 +88,8 @@ def steps_of(happened: Collection[Happened], owners: dict[UUID, UserID]) -> list
                 steps += _of_mentions(data, owners, at)
             case UserBlocked(blocker_id=one, blocked_id=other):
                 steps += [Undo("pair", one, other), Undo("pair", other, one)]
-            case BadgeEarned() | LevelReached():
-                steps.append(_of_award(data, at))
+            case BadgeEarned() | LevelReached() | BoardCrossed():
+                steps += _of_nobody(data, fans, at)
             case _:
                 steps += _of_people(data, at)
     return [step for step in steps if isinstance(step, Undo) or step.user_id != step.actor_id]
@@ -133,14 +139,33 @@ def _of_mentions(changed: MentionsChanged, owners: dict[UUID, UserID], at: datet
     return steps
 
 
+def _of_nobody(data: Any, fans: Mapping[UUID, Sequence[UserID]], at: datetime) -> list[Step]:
+    """What somebody has come to: nobody did it to them."""
+    return _of_crossing(data, fans, at) if isinstance(data, BoardCrossed) else [_of_award(data, at)]
+
+
 def _of_award(data: BadgeEarned | LevelReached, at: datetime) -> Act:
-    """What somebody has earned: nobody gave it to them."""
     user_id = data.user_id
     if isinstance(data, BadgeEarned):
         details = Details(data.badge.name, badge=data.badge.code)
         return Act(user_id, "badge_earned", f"badge_earned:user:{user_id}", None, data.id, None, at, details=details)
     details = Details(data.level.name, level=data.level.level)
     return Act(user_id, "level_reached", f"level_reached:user:{user_id}", None, data.id, None, at, details=details)
+
+
+def _of_crossing(data: BoardCrossed, fans: Mapping[UUID, Sequence[UserID]], at: datetime) -> list[Step]:
+    """The newest place of somebody, or of a dish that they rank first, is the one that they are told."""
+    board = parse_board(data.board)
+    if board is None:
+        return []
+    told = [UserID(data.entity_id)] if board.kind == "users" else fans.get(data.entity_id, ())
+    kind: ActType = "board_entered" if tier(data.new) > tier(data.old) else "board_left"
+    details = Details(
+        data.name, board=data.board, board_name=title(board), entity_id=data.entity_id, old=data.old, new=data.new
+    )
+    subject, key = uuid5(data.entity_id, data.board), f"{kind}:board:{data.board}"
+    acts = [Act(each, kind, key, None, subject, None, at, details=details) for each in told]
+    return [Undo("subject", subject), *acts]
 
 
 def _of_people(data: Any, at: datetime) -> list[Step]:

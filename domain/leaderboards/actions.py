@@ -10,7 +10,7 @@ from domain import db, topics
 from domain.clock import stamp
 from domain.eventlog import Event, emit_all
 from domain.ids import DishID
-from domain.leaderboards.events import DishScore, LeaderboardChanged, Move
+from domain.leaderboards.events import BoardCrossed, DishScore, LeaderboardChanged, Move
 from domain.leaderboards.rules import (
     ALL_TIME,
     SCALE,
@@ -19,6 +19,7 @@ from domain.leaderboards.rules import (
     Seat,
     Window,
     changes,
+    crossed,
     mean,
     next_prior,
     parse_board,
@@ -178,7 +179,7 @@ async def change(changed: dict[Place, Entry | None], old: dict[Place, Entry]) ->
     spans = [span._replace(now=span.now._replace(version=span.was.version + (span in seen))) for span in spans]
     saved = [(now.id, now.version, now.size, now.weight, now.points, now.prior) for _, now, _, _ in spans]
     await db.execute(SAVE, *zip(*saved, strict=True))
-    await emit_all([*await _moves(spans), *await _scores(spans)])
+    await emit_all([*await _moves(spans), *await _scores(spans), *_crossings(spans)])
 
 
 async def _hold(names: set[str]) -> list[_Held]:
@@ -288,6 +289,27 @@ async def _scores(spans: Sequence[_Span]) -> list[tuple[Event, str]]:
             board=span.now.name,
         )
     return [(score, topics.dish(dish_id)) for dish_id, score in told.items()]
+
+
+def _crossings(spans: Sequence[_Span]) -> Iterator[tuple[Event, None]]:
+    """Who and what is among the first now, or no longer; small boards make nobody proud, and restaurants are nobody."""
+    for span in spans:
+        if span.now.kind == "restaurants" or span.now.size < settings.leaderboards_news_size:
+            continue
+        for entity_id in crossed(span.before, span.after):
+            was, seat = span.before.get(entity_id), span.after.get(entity_id)
+            known = seat or was
+            assert known is not None
+            yield (
+                BoardCrossed(
+                    board=span.now.name,
+                    entity_id=entity_id,
+                    name=known.name,
+                    old=None if was is None else was.position,
+                    new=None if seat is None else seat.position,
+                ),
+                None,
+            )
 
 
 def _reranked(span: _Span) -> Iterator[UUID]:

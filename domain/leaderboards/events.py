@@ -36,6 +36,17 @@ class LeaderboardChanged(Event, frozen=True, kw_only=True):
     moves: list[Move]
 
 
+class BoardCrossed(Event, frozen=True, kw_only=True, rename={"old": "from", "new": "to"}):
+    """Somebody or a dish came among the first three or ten of a board, or is there no longer. For those concerned."""
+
+    type: ClassVar[str] = "leaderboard.crossed"
+    board: str
+    entity_id: UUID
+    name: str
+    old: int | None
+    new: int | None
+
+
 class DishScore(Event, frozen=True, kw_only=True):
     """What all rankings of a dish come to, of how many, and its rank when it is in the window of its all-time board.
     `score` is null when nobody ranks it any more."""

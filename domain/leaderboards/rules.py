@@ -143,3 +143,33 @@ def changes(before: Window, after: Window) -> list[UUID]:
     """Whose place, rank, score, name, picture or time differs; first those that left, then by place."""
     left = [each for each in before if each not in after]
     return left + [each for each, seat in after.items() if before.get(each) != seat]
+
+
+FIRST: Final = (3, 10)
+"""To be among so many is something to be proud of."""
+
+
+def tier(position: int | None) -> int:
+    """2 among the first three, 1 among the first ten, else 0."""
+    return 0 if position is None else sum(position <= each for each in FIRST)
+
+
+def crossed(before: Window, after: Window) -> list[UUID]:
+    """Who came among the first three or ten, or is there no longer."""
+
+    def tier_in(window: Window, entity_id: UUID) -> int:
+        seat = window.get(entity_id)
+        return tier(None if seat is None else seat.position)
+
+    return [each for each in {**before, **after} if tier_in(before, each) != tier_in(after, each)]
+
+
+def title(board: Board) -> str:
+    """What people call it: "Pizza in Napoli", and of a season with its week."""
+    about = {"users": "Reviewers"}.get(board.kind) or _words(board.about or "").capitalize()
+    where = "" if board.city is None else f" in {_words(board.city).title()}"
+    return about + where + (f", week {board.season % 100}" if board.season else "")
+
+
+def _words(slug: str) -> str:
+    return slug.replace("-", " ")

@@ -91,3 +91,18 @@ async def test_news_of_a_week_that_comes_late_is_of_that_week(clock: Clock) -> N
 
     names = [row[0] for row in await db.fetch("SELECT name FROM leaderboards WHERE size > 0 ORDER BY name")]
     assert names == ["dishes:paris:pizza", "dishes:paris:pizza@2030-w52"]
+
+
+CROSSED = "SELECT data->>'name' AS name FROM events WHERE type = 'leaderboard.crossed'"
+
+
+async def test_who_comes_among_the_first_of_a_board_is_news_once_the_board_is_large_enough(database: None) -> None:
+    few, _ = await folded(5)
+    await fold(few)
+    nobody = await db.fetch(CROSSED)
+    lots, dishes = await folded(5)
+
+    await fold(lots)
+
+    assert nobody == []
+    assert {each.name for each in dishes} <= {row["name"] for row in await db.fetch(CROSSED)}

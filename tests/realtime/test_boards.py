@@ -199,8 +199,8 @@ class Client:
             data: dict[str, Any] = message["data"]
             assert message["prev"] <= self.position < message["id"]
             assert data["from_version"] == self.version
-            self.rows, self.version, self.position = apply(self.rows, data), data["version"], message["id"]
-            assert self.rows == shown(self.told[int(data["version"])])
+            self.rows, self.version, self.position = apply(self.rows, data), int(data["version"]), message["id"]
+            assert self.rows == shown(self.told[self.version])
 
 
 WHAT = ["change", "change", "change", "tick", "come", "leave", "read", "read all", "cursor"]

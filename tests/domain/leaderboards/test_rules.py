@@ -10,7 +10,9 @@ from domain.leaderboards.rules import (
     WEEK,
     Board,
     Seat,
+    Window,
     changes,
+    crossed,
     mean,
     next_prior,
     parse_board,
@@ -18,6 +20,7 @@ from domain.leaderboards.rules import (
     season_begins,
     season_name,
     season_of,
+    title,
 )
 
 NAMES = {
@@ -164,3 +167,37 @@ def test_whatever_is_seen_differently_has_changed(
     before: dict[UUID, Seat], after: dict[UUID, Seat], expected: list[UUID]
 ) -> None:
     assert changes(before, after) == expected
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "found"),
+    [
+        ([], [1, 2], [1, 2]),
+        ([1, 2, 3, 4], [1, 2, 4, 3], [3, 4]),
+        ([1, 2, 3], [3, 2, 1], []),
+        ([1, 2, 3], [2, 3], [1]),
+        (list(range(1, 12)), [11, *range(1, 11)], [3, 10, 11]),
+    ],
+)
+def test_who_came_among_the_first_three_or_ten_or_left_them_is_found(
+    before: list[int], after: list[int], found: list[int]
+) -> None:
+    def window(entities: list[int]) -> Window:
+        return {UUID(int=each): Seat(i, i, 0, "", None, NOON) for i, each in enumerate(entities, 1)}
+
+    assert sorted(each.int for each in crossed(window(before), window(after))) == found
+
+
+@pytest.mark.parametrize(
+    ("name", "called"),
+    [
+        ("dishes:paris:pizza", "Pizza in Paris"),
+        ("dishes:new-york:ice-cream@2026-w05", "Ice cream in New York, week 5"),
+        ("users:paris", "Reviewers in Paris"),
+        ("users:global", "Reviewers"),
+    ],
+)
+def test_people_have_a_name_for_a_board(name: str, called: str) -> None:
+    board = parse_board(name)
+    assert board is not None
+    assert title(board) == called

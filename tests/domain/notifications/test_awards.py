@@ -12,14 +12,16 @@ from domain.clock import stamp
 from domain.departures import leave
 from domain.eventlog import Event, Logged, encode
 from domain.ids import new_id
+from domain.leaderboards.events import BoardCrossed
 from domain.notifications.actions import take
 from domain.notifications.queries import read_children, read_notifications
 from domain.notifications.rules import Act, Undo
 from domain.progression.events import BadgeEarned, LevelReached
+from domain.rankings.actions import NewRanking, rank_dish
 from domain.settings import settings
 from domain.wording import Details
 from tests.domain.notifications.folding import NOON, after
-from tests.factories import make_user
+from tests.factories import make_dish, make_restaurant, make_user
 
 
 def earned(viewer: Viewer, name: str) -> BadgeEarned:
@@ -110,3 +112,43 @@ async def test_who_has_left_by_then_is_told_nothing(database: None) -> None:
     await happen(earned(ana, "Scout"))
 
     assert await lines(ana) == []
+
+
+def crossed(entity: Any, old: int | None, new: int | None, board: str = "dishes:paris:pizza") -> BoardCrossed:
+    return BoardCrossed(board=board, entity_id=entity, name="Margherita", old=old, new=new)
+
+
+async def test_who_ranks_a_dish_first_is_told_of_its_place_and_nobody_else(database: None) -> None:
+    ana, ben = await make_user(), await make_user()
+    there = await make_restaurant(ana)
+    dish, other = await make_dish(ana, there), await make_dish(ana, there)
+    await rank_dish(ana, dish.id, NewRanking(rank=1, notes="x"))
+    await rank_dish(ben, other.id, NewRanking(rank=1, notes="x"))
+    await rank_dish(ben, dish.id, NewRanking(rank=2, notes="x"))
+
+    await happen(crossed(dish.id, 12, 2))
+
+    assert await lines(ana) == ["Number 2 of Pizza in Paris: Margherita"]
+    assert await lines(ben) == []
+
+
+async def test_of_a_place_that_comes_and_goes_the_newest_is_told(database: None) -> None:
+    ana = await make_user()
+    board = "users:global@2026-w47"
+
+    await happen(crossed(ana.id, None, 3, board))
+    await happen(crossed(ana.id, 3, 4, board), hours=2)
+
+    assert await lines(ana) == ["No longer among the best of Reviewers, week 47: Margherita"]
+
+
+async def test_only_so_many_who_rank_a_dish_first_are_told(database: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("domain.acts.actions.settings", msgspec.structs.replace(settings, leaderboards_fans=1))
+    ana, ben = await make_user(), await make_user()
+    dish = await make_dish(ana)
+    for each in (ana, ben):
+        await rank_dish(each, dish.id, NewRanking(rank=1, notes="x"))
+
+    await happen(crossed(dish.id, None, 1))
+
+    assert [len(await lines(each)) for each in (ana, ben)] == [1, 0]
