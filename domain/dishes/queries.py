@@ -149,7 +149,8 @@ _CONDITIONS = {
 @cache
 def find_dishes(asked: tuple[str, ...]) -> str:
     """The statement that looks for what has these fields of Wanted: a page, the newest first."""
-    return " ".join([_ASKED, _READ_DISH, _where(asked), "ORDER BY d.id DESC LIMIT $5 OFFSET $6"])
+    page = [_ASKED, ", page AS (SELECT d.id FROM dishes d", _where(asked), "ORDER BY d.id DESC LIMIT $5 OFFSET $6)"]
+    return " ".join([*page, _READ_DISH, "WHERE d.id = ANY(ARRAY(SELECT id FROM page)) ORDER BY d.id DESC"])
 
 
 @cache

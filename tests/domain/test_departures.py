@@ -40,6 +40,7 @@ from domain.graph.events import (
 from domain.idempotency.actions import answer_once
 from domain.idempotency.queries import Answer
 from domain.ids import UserID, new_id
+from domain.leaderboards.actions import forget_gone
 from domain.notifications.queries import read_notifications, read_unread
 from domain.places.actions import RestaurantChanges, edit_restaurant
 from domain.posts.actions import NewPost, PostChanges, delete_post, edit_post, publish_post
@@ -419,6 +420,8 @@ async def check_counts() -> None:
 async def check_nothing_left_of(leaver: Viewer) -> None:
     """Once everything is folded nothing names who left, nothing of it was parked, and the counts are true."""
     await settle()
+    await db.execute("UPDATE leaderboard_entries SET reached_at = reached_at - interval '2 hours' WHERE score IS NULL")
+    await forget_gone()  # that they are on no board any more is remembered for an hour, for copies that have to hear it
     assert await mentions_of(leaver.id) == []
     assert await rows("SELECT feature, type, error FROM event_failures") == set()
     await check_counts()

@@ -419,7 +419,7 @@ FROM places, generate_series(1, 10) AS i
     ("asked", "args", "index"),
     [
         (("tag",), ["tag-7", None, None], "dishes_tags"),
-        (("city",), [None, None, "city-7"], "dishes_restaurant"),
+        (("city",), [None, None, "city-7"], "dishes_pkey"),
         ((), [None, None, None], "dishes_pkey"),
         (("dish_type",), [None, "pho", None], "dishes_type"),
     ],

@@ -178,8 +178,6 @@ async def test_a_route_shows_what_the_relation_allows(client: httpx.AsyncClient,
     (heard,) = (await read_notifications(author, None, 2)).items
     ids = {"user_id": author.id, "post_id": post_id, "notification_id": heard.id}
     ids |= {"dish_id": dish.id, "restaurant_id": dish.restaurant.id, "review_id": review_id}
-    answer = await client.get(path.format(username="author", **ids), headers=headers)
-    ids |= {"dish_id": dish.id, "restaurant_id": dish.restaurant.id}
     ids["entity_id"] = await db.fetchval("SELECT entity_id FROM leaderboard_entries")
     answer = await client.get(path.format(username="author", board="users:global", **ids), headers=headers)
     assert answer.status_code == ANSWERS[relation][READS[path]]

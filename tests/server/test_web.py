@@ -10,6 +10,8 @@ from server.routes.web import FILES
 TYPES = {
     "potluck.js": "text/javascript; charset=utf-8",
     "potluck.d.ts": "application/typescript; charset=utf-8",
+    "board.js": "text/javascript; charset=utf-8",
+    "board.d.ts": "application/typescript; charset=utf-8",
     "live.html": "text/html; charset=utf-8",
     "live.js": "text/javascript; charset=utf-8",
     "live.css": "text/css; charset=utf-8",

@@ -29,7 +29,7 @@ from tests.domain.leaderboards.folding import Folder, check
 from tests.domain.leaderboards.plain import Boards, recomputed
 from tests.factories import make_dish, make_restaurant, make_user
 
-RUNS = int(os.environ.get("BOARDS_RUNS", "25"))
+RUNS = int(os.environ.get("BOARDS_RUNS", "8"))
 PEOPLE, DISHES, PLACES = 4, 6, 2
 CITIES = {"Paris": "paris", "  ROMA ": "roma", "Nowhere": "nowhere"}
 EXACT, TOLERANCE = 3, 0.1
@@ -56,8 +56,8 @@ SET_LEVEL = """
 INSERT INTO user_progress AS p (user_id, level) VALUES ($1, $2) ON CONFLICT (user_id) DO UPDATE SET level = $2
 """
 AWARD = """
-INSERT INTO activity_points (id, user_id, activity, reference_id, points, awarded_at)
-VALUES ($1, $2, 'ranking', $1, $3, $4)
+INSERT INTO activity_points (user_id, activity, reference_id, points, awarded_at)
+VALUES ($2, 'ranking', $1, $3, $4)
 """
 ADD_POINTS = """
 INSERT INTO user_progress AS p (user_id, points) VALUES ($1, $2)
