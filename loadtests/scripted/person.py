@@ -355,8 +355,8 @@ class Person:
 
     def _notified(self, frame: dict[str, Any]) -> None:
         data = frame["data"]
-        if data["version"] < self.version:
-            return  # the page that was read was newer
+        if data.get("version", -1) < self.version:
+            return  # the page that was read was newer; or it is what they have earned, which has a row of its own
         if frame["type"] == "notification.upserted":
             self.rows[data["notification"]["id"]] = data["notification"]
         elif frame["type"] == "notification.removed":

@@ -301,8 +301,11 @@ class _Worker:
 
 
 def _inbox(person: Person) -> dict[tuple[str, str], int]:
+    """Rows of what people did; what somebody has come to, nobody did."""
     found = Counter[tuple[str, str]]()
     for row in person.rows.values():
+        if not row["actors"]:
+            continue
         kind = "like" if row["type"] == "post_interaction" else row["type"]
         found[kind, "" if kind == "follow" else row["data"].get("post_id") or ""] += row["batch_count"]
     return found

@@ -103,4 +103,4 @@ async def test_what_is_computed_anew_is_what_is_stored(both: Both, people: list[
 
     assert (checked.returncode, checked.stdout) == (0, "progression: nothing differs\n")
     assert mended.returncode == 0
-    assert (unknown.returncode, unknown.stderr) == (1, "potluck: there is no fame to recompute, only: progression\n")
+    assert (unknown.returncode, unknown.stderr) == (1, "potluck: there is no fame to recompute, only: leaderboards, progression\n")
