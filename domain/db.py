@@ -54,9 +54,9 @@ async def _keep(_: Any) -> None:
 async def open_pool(url: str | None = None, *, worker: bool = False) -> None:
     """Connect. Piccolo uses the same pool.
 
-    A process that stands still in the middle of a transaction holds its locks: PostgreSQL ends such a session. A worker
-    never plans to read a whole table: it reads the log's newest rows, plans while today's partition is empty, and would
-    keep a plan that reads all of it.
+    A process that stands still in the middle of a transaction holds its locks: PostgreSQL ends such a session, also
+    one that reads nothing of a long answer. A worker never plans to read a whole table: it reads the log's newest
+    rows, plans while today's partition is empty, and would keep a plan that reads all of it.
     """
     opened: Any = await asyncpg.create_pool(
         dsn=url or settings.database_url,
@@ -72,6 +72,7 @@ async def open_pool(url: str | None = None, *, worker: bool = False) -> None:
             "idle_in_transaction_session_timeout": f"{settings.db_timeout_s * 1000:.0f}",
             "jit": "off",
             "synchronous_commit": "on",
+            "tcp_user_timeout": f"{settings.db_timeout_s * 1000:.0f}",
         },
     )
     DB.pool = opened
