@@ -86,6 +86,9 @@ async def test_badges_and_a_level_are_heard_once_on_every_screen_that_shows_them
     await other.stop()
 
 
+RECOMPUTABLE = "potluck: there is no fame to recompute, only: leaderboards, progression\n"
+
+
 def recompute(potluck: Potluck, *options: str) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-m", "server.cli", "recompute", *options, "--data", str(potluck.data)]
     return subprocess.run(
@@ -103,4 +106,4 @@ async def test_what_is_computed_anew_is_what_is_stored(both: Both, people: list[
 
     assert (checked.returncode, checked.stdout) == (0, "progression: nothing differs\n")
     assert mended.returncode == 0
-    assert (unknown.returncode, unknown.stderr) == (1, "potluck: there is no fame to recompute, only: leaderboards, progression\n")
+    assert (unknown.returncode, unknown.stderr) == (1, RECOMPUTABLE)
