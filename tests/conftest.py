@@ -148,7 +148,8 @@ def statements(database: None) -> Statements:
         seen: list[str] = []
 
         def note(statement: Any) -> None:
-            seen.append(statement.query)
+            if "typeinfo_tree" not in statement.query:  # the driver's own, once a connection and type
+                seen.append(statement.query)
 
         opened.connection.add_query_logger(note)
         await act
