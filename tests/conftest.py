@@ -5,6 +5,8 @@
 import asyncio
 import base64
 import os
+import subprocess
+import sys
 import tempfile
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import ExitStack
@@ -39,14 +41,15 @@ def pytest_configure(config: pytest.Config) -> None:
     worker = getattr(config, "workerinput", {}).get("workerid", "main")
     os.environ.update(ENVIRONMENT)
     if worker == "main":
-        _start_servers()
+        data = Path(
+            _running.enter_context(tempfile.TemporaryDirectory(prefix="potluck-tests-", ignore_cleanup_errors=True))
+        )
+        data.chmod(0o711)  # root's PostgreSQL runs as somebody else
+        _prepare(data / "prepared")
+        _start_servers(data / "shared")
     name = f"test_{worker}"
     os.environ["DATABASE_URL"] = _url_of(name)
     os.environ["REDIS_URL"] = f"{os.environ['TEST_REDIS']}/{_number_of(worker)}"
-    if worker == "main":
-        from server.migrate import migrate
-
-        asyncio.run(migrate(_url_of(TEMPLATE)))
     asyncio.run(make_database(name))
 
 
@@ -55,13 +58,20 @@ def pytest_unconfigure() -> None:
     _running.close()
 
 
-def _start_servers() -> None:
+def _prepare(data: Path) -> None:
+    """A data folder with all tables and no rows, which is copied for whoever needs servers of their own."""
+    from loadtests.running import PREPARED, ROOT, environment
+
+    command = [sys.executable, "-m", "server.cli", "migrate", "--data", str(data)]
+    subprocess.run(command, cwd=ROOT, env=environment(), stdout=subprocess.DEVNULL, check=True)
+    os.environ[PREPARED] = str(data)
+
+
+def _start_servers(data: Path) -> None:
+    from loadtests.running import begin
     from server.embedded import start_postgres, start_valkey
 
-    data = Path(
-        _running.enter_context(tempfile.TemporaryDirectory(prefix="potluck-tests-", ignore_cleanup_errors=True))
-    )
-    data.chmod(0o711)  # root's PostgreSQL runs as somebody else
+    begin(data)
     postgres = _running.enter_context(start_postgres(data, durable=False))
     valkey = _running.enter_context(start_valkey(data, durable=False))
     os.environ["TEST_POSTGRES"] = postgres.url

@@ -18,7 +18,7 @@ from typing import Any
 import asyncpg  # pyright: ignore[reportMissingTypeStubs] - it has none
 import pytest
 
-from loadtests.running import ROOT, Potluck, environment, parent_of
+from loadtests.running import PREPARED, ROOT, Potluck, environment, parent_of
 from server.embedded import start_valkey
 from server.migrate import connect
 
@@ -103,7 +103,8 @@ def serve(tmp_path: Path) -> Generator[Serve]:
         each.end()
 
 
-def test_serve_on_a_fresh_machine_becomes_ready_and_healthy(serve: Serve) -> None:
+def test_serve_on_a_fresh_machine_becomes_ready_and_healthy(serve: Serve, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv(PREPARED)
     potluck = serve("--workers", "2")
 
     assert answers(f"{potluck.url}/health/live")
