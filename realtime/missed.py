@@ -11,6 +11,7 @@ from domain.accounts.rules import Viewer
 from domain.comments.queries import spoken_on
 from domain.ids import UserID
 from domain.posts.queries import visible_posts
+from domain.rankings.queries import visible_rankers
 from domain.reviews.queries import heard_of
 from realtime.access import HOME, channel
 from realtime.home import Audiences, author_of
@@ -22,21 +23,23 @@ Spoken = Callable[[Collection[UserID], Collection[UUID]], Awaitable[set[tuple[Us
 # Topics on which acts of people who are blocked are withheld, and what is below them; and who said something there.
 SPOKEN: dict[str, Spoken] = {"post": spoken_on, "review": spoken_on, "dish": heard_of, "restaurant": heard_of}
 WITHHOLDING = tuple(f"{kind}:" for kind in SPOKEN)
+TABLES = ("dish:", "restaurant:")  # where what people rank and say of it is told
 HOME_NEWS = "author:*"  # where the ring keeps the news of all authors
 PUBLISHED = "post.published"
 TAKES_BACK = {"comment.deleted", "ranking.changed", "review.deleted"}  # what may leave nothing that the database knows
 CATCH_UP_S = 2.0  # a batch is cut at least every `settings.watermark_s`
-HOLDS_POST = topics.holds("post:")
+HOLDS = topics.holds("")
 
 
 class Question(NamedTuple):
     """Something that the ring does not know.
 
     Does the viewer follow this author (follows)? May they still see this post, of which something changed at `since`
-    (sees)? Did this person, who was hidden or shown at `since`, say something on this topic (spoke)?
+    (sees), or what this person ranks and reviews (reads)? Did this person, who was hidden or shown at `since`, say
+    something on this topic (spoke)?
     """
 
-    what: Literal["follows", "sees", "spoke"]
+    what: Literal["follows", "sees", "reads", "spoke"]
     one: str
     other: str
     since: str
@@ -62,8 +65,7 @@ class Missed:
             for news, _ in self._ring.since(self._key(topic), cursor, self._is_there) or ():
                 if topic == HOME:
                     questions.add(self._of_author(news))
-                if news.type == PUBLISHED and (question := self._of_post(news)) is not None:
-                    questions.add(question)
+                questions |= self._of_access(topic, news)
         return questions - self._answers.keys()
 
     async def ask(self, questions: Collection[Question]) -> None:
@@ -77,6 +79,9 @@ class Missed:
         if posts := {UUID(each.one) for each in by["sees"]}:
             seen = await visible_posts(self._viewer, posts)
             self._answers |= {each: UUID(each.one) in seen for each in by["sees"]}
+        if people := {UserID(UUID(each.one)) for each in by["reads"]}:
+            read = await visible_rankers(self._viewer, people)
+            self._answers |= {each: UUID(each.one) in read for each in by["reads"]}
         answers: dict[Question, bool] = {}
         for kind, who_spoke in SPOKEN.items():
             asked = {each: _pair(each) for each in by["spoke"] if each.other.startswith(f"{kind}:")}
@@ -104,8 +109,7 @@ class Missed:
                 return False
             if not self._answers.get(self._of_author(news)) if topic == HOME else news.is_withheld(hidden, owner):
                 return False
-            question = self._of_post(news) if news.type == PUBLISHED else None
-            return question is None or self._answers.get(question, False)
+            return all(self._answers.get(each) for each in self._of_access(topic, news))
 
         return self._ring.since(self._key(topic), cursor, is_told)
 
@@ -121,7 +125,7 @@ class Missed:
 
     def _is_there(self, news: News) -> bool:
         """Whether what it holds is not deleted since."""
-        things = [each.removeprefix("holds:") for each in news.topics if each.startswith("holds:")]
+        things = [each.removeprefix(HOLDS) for each in news.topics if each.startswith(HOLDS)]
         return not any(self._ring.last(f"gone:{each}") > news.id for each in things)
 
     def _voices(self, topic: str, cursor: str) -> set[Question]:
@@ -135,14 +139,18 @@ class Missed:
     def _of_author(self, news: News) -> Question:
         return Question("follows", str(author_of(news)), "", news.id)
 
-    def _of_post(self, news: News) -> Question | None:
-        """None while nothing has changed that could have hidden it."""
-        last, posts = self._ring.last, [each for each in news.topics if each.startswith(HOLDS_POST)]
-        if not posts:
-            return None
-        post = posts[0].removeprefix(HOLDS_POST)
-        since = max(last(f"access:{author_of(news)}:*"), last(f"again:post:{post}"))
-        return Question("sees", post, "", since) if since > news.id else None
+    def _of_access(self, topic: str, news: News) -> set[Question]:
+        """Nothing while nothing has changed that could have hidden what it holds."""
+        last, held = self._ring.last, [each.removeprefix(HOLDS) for each in news.topics if each.startswith(HOLDS)]
+        if not held:
+            return set()
+        if topic.startswith(TABLES):
+            changed = {each: last(f"access:{each}:*") for each in news.voices}
+            return {Question("reads", each, "", since) for each, since in changed.items() if since > news.id}
+        if news.type != PUBLISHED:
+            return set()
+        since = max(last(f"access:{author_of(news)}:*"), last(f"again:{held[0]}"))
+        return {Question("sees", held[0].removeprefix("post:"), "", since)} if since > news.id else set()
 
 
 def _pair(spoke: Question) -> tuple[UserID, UUID]:

@@ -220,6 +220,8 @@ async def _tell(scope: _Scope, ranking: Ranking | None, changes: list[Moved]) ->
     )
     concerned = [scope.dish_id, *(each.dish_id for each in changes)]
     heard_by = [*map(topics.dish, concerned), topics.restaurant(dish["restaurant_id"])] if scope.is_public else []
+    if heard_by and ranking is not None:
+        heard_by.append(topics.holds(topics.user(scope.user.id)))
     await emit(told, *heard_by, actor=scope.user.id)
 
 

@@ -1,5 +1,6 @@
 """What can be seen of rankings, and by whom."""
 
+from collections.abc import Collection
 from uuid import UUID
 
 import msgspec
@@ -149,6 +150,14 @@ def ranking_of(row: db.Row) -> Ranking:
 
 # The dish that is asked about, or else the first on the menu that the viewer said nothing of; and what it is to be
 # compared with.
+VISIBLE_RANKERS = "SELECT id FROM visible_rankers($1) WHERE id = ANY($2::uuid[])"
+
+
+async def visible_rankers(viewer: Viewer, people: Collection[UserID]) -> set[UserID]:
+    """Of which of these people the viewer may see what they rank, and say of dishes."""
+    return {row["id"] for row in await db.fetch(VISIBLE_RANKERS, viewer.id, people)}
+
+
 PAIR = """
 SELECT r.id IS NOT NULL AS has_restaurant, t.slug IS NOT NULL AS has_type, asked.id, asked.name,
     ARRAY(SELECT k.dish_id FROM dish_rankings k

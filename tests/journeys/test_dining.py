@@ -291,6 +291,28 @@ async def test_who_comes_back_is_told_what_was_said_meanwhile_and_not_what_is_go
     await again.stop()
 
 
+async def test_who_comes_back_is_not_told_what_somebody_said_who_shows_it_to_followers_by_now(
+    people: list[Member], both: Both
+) -> None:
+    ada, bob, carol = people
+    there, (dish,) = await serve(carol, 1)
+    place = f"dish:{dish}"
+    live = await bob.live({place: None, f"restaurant:{there}": None})
+    await has_heard_all(live, carol, there)
+    cursor = live.topics[place].cursor
+    live.cut()
+    await review(ada, dish, content="for followers by now")
+    await ada.do("PATCH", f"/users/{ada.id}", {"privacy_level": "followers"})
+    await review(carol, dish, content="for everybody")
+
+    again = await Live.open(both[1].url, bob.token, {place: cursor})
+
+    await again.until(lambda: bool(told(again, place, "review.created")))
+    assert [each["review"]["content"] for each in told(again, place, "review.created")] == ["for everybody"]
+    assert again.topics[place].seen.gaps == 0
+    await again.stop()
+
+
 async def test_a_block_has_whoever_listens_begin_anew_where_the_other_reviewed_or_commented_below(
     people: list[Member],
 ) -> None:

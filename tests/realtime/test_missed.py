@@ -3,6 +3,7 @@
 import asyncio
 
 from domain import eventlog
+from domain.accounts.actions import ProfileChanges, change_profile
 from domain.accounts.rules import Viewer
 from domain.clock import now
 from domain.eventlog import Logged
@@ -58,6 +59,22 @@ async def test_at_home_only_following_counts(database: None) -> None:
     missed = missed_by(viewer, *posts)
     await missed.ask(missed.unknown({"home": BEFORE}))
     assert missed.told("home", "", BEFORE, {str(followed.id)}) == [(posts[0], "")]
+
+
+async def test_what_was_said_for_everybody_is_told_to_followers_alone_when_its_author_wants_it_and_its_end_to_everybody(
+    database: None,
+) -> None:
+    follower, stranger, author = await make_user(), await make_user(), await make_user()
+    await follow_user(follower, author.id)
+    await change_profile(author, author.id, ProfileChanges(privacy_level="followers"))
+    dish = f"dish:{new_id()}"
+    said = act(1, "review.created", author.id, dish, "holds:review:1")
+    ended = act(2, "review.deleted", author.id, dish)
+    changed = act(3, "profile.changed", author.id, f"access:{author.id}:*", batch=2)
+    for viewer, told in ((follower, [said, ended]), (stranger, [ended])):
+        missed = missed_by(viewer, said, ended, changed)
+        await missed.ask(missed.unknown({dish: BEFORE}))
+        assert [news for news, _ in missed.told(dish, "", BEFORE, set()) or []] == told
 
 
 async def test_who_has_not_spoken_is_believed_once_the_ring_knows_what_the_database_knew(database: None) -> None:
