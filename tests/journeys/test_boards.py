@@ -18,12 +18,12 @@ import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
-from loadtests.board import Board, answered, applied
+from loadtests.board import Board
 from loadtests.client import Client, only
-from loadtests.listeners import Copy, Frame
 from loadtests.running import Potluck
 from loadtests.scores import recomputed, wrong
 from tests.journeys.community import Member, members, two_processes
+from tests.journeys.watched import Watched, read
 
 pytestmark = [pytest.mark.xdist_group("boards"), pytest.mark.timeout(7200)]
 
@@ -56,39 +56,6 @@ SELECT emit_event('level.changed', '{}', json_build_object('user_id', $1, 'level
 FROM before
 """
 SEASON = """SELECT to_char(now() AT TIME ZONE 'UTC', 'IYYY"-w"IW')"""
-
-
-class Watched(Copy):
-    """A board, and every version of it that was held."""
-
-    def __init__(self, member: Member, name: str) -> None:
-        super().__init__(f"leaderboard:{name}", self._fetch, self._apply)
-        self.name = name
-        self.board: Board | None = None
-        self.held: list[Board] = []
-        self.between = 0  # changes that did not apply
-        self._member = member
-
-    async def _fetch(self) -> str | None:
-        self.board, cursor = await read(self._member, self.name)
-        self.held.append(self.board)
-        return cursor
-
-    def _apply(self, frame: Frame) -> None:
-        assert self.board is not None
-        after = applied(self.board, frame["data"])
-        if after is None:
-            self.between += 1
-            self.refresh()
-        else:
-            self.board = after
-            self.held.append(after)
-
-
-async def read(member: Member, name: str) -> tuple[Board, str]:
-    answer = await member.ask("GET", f"/leaderboards/{name}?limit=100")
-    assert answer.is_success, answer.text
-    return answered(answer.json()), answer.headers["Potluck-Cursor"]
 
 
 class Run:

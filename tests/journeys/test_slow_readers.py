@@ -14,6 +14,7 @@ import pytest
 
 from loadtests.running import Potluck
 from tests.journeys.community import QUICK, Live, Member, members
+from tests.journeys.watched import Watched, read
 
 pytestmark = pytest.mark.xdist_group("slow")
 
@@ -126,3 +127,41 @@ async def test_who_asks_and_asks_and_reads_no_answer_is_closed(ada: Member) -> N
         assert await page.slow.closed() == 4101
         await page.edit()
         await page.quick.until(lambda: len(page.quick.topics[page.topic].events) == 1)
+
+
+async def test_a_slow_reader_gets_what_changed_on_a_board_as_one_and_holds_the_board(ada: Member) -> None:
+    there = (await ada.do("POST", "/restaurants", {"name": "Here", "city": "Slowtown", "cuisine_type": ["pizza"]}))[
+        "id"
+    ]
+    one, other = [
+        (await ada.do("POST", f"/restaurants/{there}/dishes", {"name": name, "dish_type": "pizza"}))["id"]
+        for name in ("Red", "White")
+    ]
+    async with page_of(ada) as page:
+        page.wire.resume_reading()
+        quick, slow = boards = [Watched(ada, "dishes:slowtown:pizza") for _ in range(2)]
+        await ada.do("PUT", f"/dishes/{one}/ranking", {"rank": 1, "notes": "Crisp"})
+        await ada.do("PUT", f"/dishes/{other}/ranking", {"rank": 2, "notes": "Soft"})
+        for live, board in zip((page.quick, page.slow), boards, strict=True):
+            live.add(board)
+            await live.until(lambda board=board: board.board is not None and len(board.board.items) == 2)
+        page.wire.pause_reading()
+        await page.until("waiting", page.edit)
+        await page.until("merged", page.like)
+
+        for turn in range(6):
+            version = version_of(quick)
+            await ada.do("PUT", f"/dishes/{(other, one)[turn % 2]}/ranking", {"rank": 1, "notes": "Crisp"})
+            await page.quick.until(lambda version=version: version_of(quick) > version)
+        assert version_of(slow) <= version_of(quick) - 6
+        held = len(slow.held)
+        page.wire.resume_reading()
+        await page.slow.until(lambda: version_of(slow) == version_of(quick))
+
+        assert slow.board == quick.board == (await read(ada, slow.name))[0]
+        assert len(slow.held) - held < 6
+        assert slow.between == quick.between == slow.seen.gaps == slow.seen.resets == 0
+
+
+def version_of(watched: Watched) -> int:
+    return 0 if watched.board is None else watched.board.version
