@@ -143,9 +143,14 @@ def country_key(country: str | None) -> str:
     return "" if country is None else code_of(country) or slug(country)
 
 
+NAMESAKES: Final = 100
+
+
 def city_slugs(key: str, country: str) -> list[str]:
     """What a city may be called, the best first: the next one is for when another city has it. Both are keys."""
-    return [key, f"{country}-{key}", f"{country}-{key}-city"] if country else [key, key]
+    if not country:
+        return [key, key]
+    return [key, f"{country}-{key}", *(f"{country}-{key}-{number}" for number in range(2, NAMESAKES))]
 
 
 BAND_DEG: Final = 0.05

@@ -172,7 +172,16 @@ def test_a_country_is_compared_by_its_code_or_its_name(country: str | None, key:
 
 
 def test_a_city_is_called_by_its_name_or_else_with_its_country() -> None:
-    assert city_slugs("paris", "fr")[:2] == ["paris", "fr-paris"]
+    assert city_slugs("paris", "fr")[:3] == ["paris", "fr-paris", "fr-paris-2"]
+
+
+async def test_a_city_has_a_name_though_others_have_taken_those_that_it_could_have(database: None) -> None:
+    for taken in ("Zar", "fr Zar", "fr Zar 2", "fr Zar 3"):
+        await make_restaurant(city=taken, country="United States")
+
+    there = await make_restaurant(city="Zar", country="France")
+
+    assert await db.fetchval("SELECT city_slug FROM restaurants WHERE id = $1", there.id) == "fr-zar-4"
 
 
 @pytest.mark.parametrize(("latitude", "longitude", "missing"), [(1.0, None, "longitude"), (None, 1.0, "latitude")])
