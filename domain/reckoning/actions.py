@@ -1,15 +1,13 @@
 """Computing anew what people have earned, beside a fold that goes on."""
 
-import asyncio
-import time
 from collections.abc import AsyncGenerator, Collection, Sequence
 from typing import Final
 from uuid import UUID
 
-from domain import db
 from domain.clock import now
 from domain.db import transaction
 from domain.ids import DishID, UserID
+from domain.passing import LOOKS, has_folded, hold_fold
 from domain.progression.actions import settle
 from domain.progression.rules import Touched
 from domain.reckoning.queries import Difference, look_at, people_after
@@ -19,16 +17,6 @@ AT_ONCE: Final = 200
 
 MOST: Final = 1000
 """Differences after which no more are looked for."""
-
-LOOKS: Final = 3
-PATIENCE_S: Final = 15.0
-
-# Whoever folds holds it, too: meanwhile nobody else settles anything.
-HOLD_FOLD = "SELECT FROM cursors WHERE feature = 'progression' FOR UPDATE"
-
-NOW = "SELECT floor(extract(epoch FROM clock_timestamp()) * 1000)::bigint"
-
-FOLDED = "SELECT batch >= $1 FROM cursors WHERE feature = 'progression'"
 
 
 async def find_differences() -> AsyncGenerator[str]:
@@ -40,7 +28,7 @@ async def find_differences() -> AsyncGenerator[str]:
         if len(found) >= MOST:
             break
     for _ in range(LOOKS):
-        if not found or not await _has_folded():
+        if not found or not await has_folded("progression"):
             break
         people = sorted({each.user_id for each in found})
         for start in range(0, len(people), AT_ONCE):
@@ -55,7 +43,7 @@ async def mend() -> AsyncGenerator[str]:
     """Bring everybody up to date, and tell them; what differed, a line each. Some at once, each a transaction."""
     async for people in _everybody():
         async with transaction():
-            await db.execute(HOLD_FOLD)
+            await hold_fold("progression")
             differences, gone = await look_at(people)
             if differences:
                 what = touched_by(differences)
@@ -85,13 +73,3 @@ async def _everybody() -> AsyncGenerator[Collection[UserID]]:
     while people := await people_after(last, AT_ONCE):
         yield people
         last = people[-1]
-
-
-async def _has_folded() -> bool:
-    """Wait until the fold has passed all that is there now; False when it does not, for nobody folds."""
-    until, deadline = await db.fetchval(NOW), time.monotonic() + PATIENCE_S
-    while not await db.fetchval(FOLDED, until):
-        if time.monotonic() > deadline:
-            return False
-        await asyncio.sleep(0.1)
-    return True

@@ -1,16 +1,14 @@
 """Computing boards anew, beside a fold that goes on."""
 
-import asyncio
-import time
 from collections.abc import AsyncGenerator
 from typing import Final, get_args
 from uuid import UUID
 
-from domain import db
 from domain.clock import now
 from domain.db import transaction
 from domain.leaderboards.actions import recount
 from domain.leaderboards.rules import ALL_TIME, Kind, season_of
+from domain.passing import LOOKS, has_folded, hold_fold
 from domain.revision.queries import Difference, boards_that_differ, entries_that_differ, next_of
 from domain.settings import settings
 from domain.standings.actions import take
@@ -20,16 +18,6 @@ AT_ONCE: Final = 200
 
 MOST: Final = 1000
 """Differences after which no more are looked for."""
-
-LOOKS: Final = 3
-PATIENCE_S: Final = 15.0
-
-# Whoever folds holds it, too: meanwhile nobody else changes boards.
-HOLD_FOLD = "SELECT FROM cursors WHERE feature = 'leaderboards' FOR UPDATE"
-
-NOW = "SELECT floor(extract(epoch FROM clock_timestamp()) * 1000)::bigint"
-
-FOLDED = "SELECT batch >= $1 FROM cursors WHERE feature = 'leaderboards'"
 
 _Found = dict[tuple[Kind, UUID], list[Difference]]
 
@@ -45,7 +33,7 @@ async def find_differences() -> AsyncGenerator[str]:
             break
     for _ in range(LOOKS):
         boards = await boards_that_differ(settings.leaderboards_exact_size, settings.leaderboards_tolerance)
-        if not (found or boards) or not await _has_folded():
+        if not (found or boards) or not await has_folded("leaderboards"):
             break
         found = {place: lines for kind, one in found for place, lines in (await _look_at(kind, [one])).items()}
     for each in [*(line for lines in found.values() for line in lines), *boards]:
@@ -56,7 +44,7 @@ async def mend() -> AsyncGenerator[str]:
     """Bring all boards up to date, and tell it; what differed, a line each. Some at once, each a transaction."""
     async for kind, ids in _everything():
         async with transaction():
-            await db.execute(HOLD_FOLD)
+            await hold_fold("leaderboards")
             found = await _look_at(kind, ids)
             if found:
                 await take(kind, [one for _, one in found], [season_of(now())])
@@ -65,7 +53,7 @@ async def mend() -> AsyncGenerator[str]:
                 yield str(each)
     for each in await boards_that_differ(settings.leaderboards_exact_size, settings.leaderboards_tolerance):
         async with transaction():
-            await db.execute(HOLD_FOLD)
+            await hold_fold("leaderboards")
             await recount(each.board)
         yield str(each)
 
@@ -85,13 +73,3 @@ async def _everything() -> AsyncGenerator[tuple[Kind, list[UUID]]]:
         while ids := await next_of(kind, last, AT_ONCE):
             yield kind, ids
             last = ids[-1]
-
-
-async def _has_folded() -> bool:
-    """Wait until the fold has passed all that is there now; False when it does not, for nobody folds."""
-    until, deadline = await db.fetchval(NOW), time.monotonic() + PATIENCE_S
-    while not await db.fetchval(FOLDED, until):
-        if time.monotonic() > deadline:
-            return False
-        await asyncio.sleep(0.1)
-    return True

@@ -182,7 +182,7 @@ async def test_what_the_fold_has_yet_to_pass_is_no_difference(own_database: None
 async def test_what_is_wrong_is_found_also_when_nobody_folds(
     own_database: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("domain.reckoning.actions.PATIENCE_S", 0.1)
+    monkeypatch.setattr("domain.passing.PATIENCE_S", 0.1)
     ana = await some_acts()
     await settle()
     await db.execute(WRONG["sum"], ana.id)
