@@ -89,6 +89,9 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     leaderboards_counted: Annotated[
         int, Meta(description="Places on boards of up to so many entries are counted without Redis.", ge=0)
     ] = 1_000
+    leaderboards_following: Annotated[
+        int, Meta(description="With scope=following, of whom one follows so many count: the last ones.", ge=1)
+    ] = 1_000
     leaderboards_copy_s: Annotated[
         int, Meta(description="How long a board's copy in Redis is kept when nobody asks for it, seconds.", ge=1)
     ] = 86_400

@@ -128,9 +128,9 @@ async def measure_board(viewer: Viewer, city: str, size: int) -> dict[str, float
     found["copy_s"] = await copied(board_id, Seated(row["score"], row["reached_at"], entity_id))
     found["page"] = await timed(lambda: read_board(viewer, name, None, 20, "all"))
     found["deep"] = await timed(lambda: read_board(viewer, name, behind, 20, "all"))
-    found["around"] = await timed(lambda: read_around(name, entity_id, 11))
+    found["around"] = await timed(lambda: read_around(viewer, name, entity_id, 11))
     client, positions._Redis.client = positions._Redis.client, None  # noqa: SLF001 # pyright: ignore[reportPrivateUsage]
-    found["counted"] = await timed(lambda: read_around(name, entity_id, 11), 5)
+    found["counted"] = await timed(lambda: read_around(viewer, name, entity_id, 11), 5)
     positions.use(client)
     if size == SIZES["10k"]:
         found["rescore_us"] = await rescored(board_id)

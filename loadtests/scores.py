@@ -19,7 +19,7 @@ RANKED = """
 SELECT k.dish_id::text AS dishes, d.restaurant_id::text AS restaurants, k.rank, coalesce(l.weight, 1) AS weight
 FROM dish_rankings k JOIN dishes d ON d.id = k.dish_id JOIN restaurants r ON r.id = d.restaurant_id
 LEFT JOIN user_progress p ON p.user_id = k.user_id LEFT JOIN career_levels l ON l.level = p.level
-WHERE r.city_slug = $1 AND d.dish_type = $2 AND k.rank IS NOT NULL
+WHERE r.city_slug = $1 AND d.dish_type = $2 AND d.is_available AND k.rank IS NOT NULL
 """
 
 

@@ -6,7 +6,8 @@ from uuid import UUID
 import msgspec
 
 from domain import db
-from domain.leaderboards.queries import READ_AROUND, BoardEntry, EntryNotFound, check_board, place_of, read_part
+from domain.accounts.rules import Viewer
+from domain.leaderboards.queries import READ_AROUND, BoardEntry, EntryNotFound, check_entry, place_of, read_part
 from domain.leaderboards.rules import ALL_TIME, PRIOR_WEIGHT, Kind
 
 
@@ -47,7 +48,9 @@ FROM dish_rankings k LEFT JOIN user_progress p ON p.user_id = k.user_id LEFT JOI
 """
 RANK_SHARES: Final[dict[Kind, str]] = {
     "dishes": _SHARES + "WHERE k.dish_id = $1 AND k.rank IS NOT NULL GROUP BY k.rank ORDER BY k.rank",
-    "restaurants": _SHARES + "WHERE k.restaurant_id = $1 AND k.rank IS NOT NULL GROUP BY k.rank ORDER BY k.rank",
+    "restaurants": _SHARES
+    + """JOIN dishes d ON d.id = k.dish_id AND d.is_available
+WHERE k.restaurant_id = $1 AND k.rank IS NOT NULL GROUP BY k.rank ORDER BY k.rank""",
 }
 
 ACTIVITY_SHARES = """
@@ -56,9 +59,9 @@ GROUP BY activity ORDER BY sum(points) DESC, activity
 """
 
 
-async def explain_entry(name: str, entity_id: UUID) -> Explanation:
+async def explain_entry(viewer: Viewer, name: str, entity_id: UUID) -> Explanation:
     """Why something has the score that it has. Raises BoardNotFound, EntryNotFound."""
-    board = await check_board(name)
+    board = await check_entry(viewer, name, entity_id)
     part = await read_part(READ_AROUND, name, 0, entity_id=entity_id)
     if part.board is None or not part.rows:
         raise EntryNotFound({"entity_id": EntryNotFound().message})

@@ -1,6 +1,6 @@
 """Changing who and what stands on boards: scores, windows, versions, and the news of them."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from decimal import Decimal
 from typing import Final, NamedTuple
@@ -65,9 +65,11 @@ class _Held(NamedTuple):
     seq: int
 
 
+# One that was there before and is forgotten goes on behind all its versions: each of them had a change of its own.
 ADD_BOARDS = """
-INSERT INTO leaderboards (name, kind, city, about, season)
-SELECT * FROM unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::int[]) ON CONFLICT (name) DO NOTHING
+INSERT INTO leaderboards (name, kind, city, about, season, version)
+SELECT *, nextval('leaderboard_changes') FROM unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::int[])
+ON CONFLICT (name) DO NOTHING
 """
 
 HOLD_BOARDS = """
@@ -173,6 +175,11 @@ async def change(changed: dict[Place, Entry | None], old: dict[Place, Entry]) ->
     if gone:
         await db.execute(REMOVE, *zip(*gone, strict=True))
     await _rescore([(board, now[board.name].prior) for board in held if board.prior != now[board.name].prior])
+    await _save(held, now, before)
+
+
+async def _save(held: Sequence[_Held], now: Mapping[str, _Held], before: Mapping[int, Window]) -> None:
+    """Store what the boards came to be, and tell what of them is seen differently."""
     after = await _windows(held)
     spans = [_Span(board, now[board.name], before[board.id], after[board.id]) for board in held]
     seen = [span for span in spans if changes(span.before, span.after) or span.was.size != span.now.size]
@@ -249,7 +256,8 @@ async def _moves(spans: Sequence[_Span]) -> list[tuple[Event, str]]:
             continue
         moves = [_move(each, span, outside) for each in changes(span.before, span.after)]
         version, size = span.now.version, span.now.size
-        told = LeaderboardChanged(version=version, from_version=span.was.version, size=size, moves=moves)
+        known = span.was.version if span.was.seq else 0  # of a new board everybody knows that there is nothing on it
+        told = LeaderboardChanged(version=version, from_version=known, size=size, moves=moves)
         news.append((told, topics.leaderboard(span.now.name)))
     return news
 
@@ -323,7 +331,6 @@ def _reranked(span: _Span) -> Iterator[UUID]:
 # As if nobody had counted: of another copy, too.
 RECOUNT = """
 UPDATE leaderboards b SET size = due.size, weight = due.weight, points = due.points, copy_id = gen_random_uuid(),
-    version = b.version + 1,
     prior = CASE WHEN b.kind <> 'users' THEN round(due.points / nullif(due.weight, 0), 4) END
 FROM (
     SELECT count(*)::int AS size, coalesce(sum(e.weight), 0) AS weight, coalesce(sum(e.points), 0) AS points
@@ -335,12 +342,13 @@ WHERE b.name = $1
 
 
 async def recount(name: str) -> None:
-    """Give a board the size, the sums and the prior that its entries have, and them their scores; whoever follows it
-    live begins anew."""
+    """Give a board the size, the sums and the prior that its entries have, and them their scores; and tell it."""
+    held = await _hold({name})
+    before = await _windows(held)
     await db.execute(RECOUNT, name)
     (board,) = await _hold({name})
     await _rescore([(board, board.prior)])
-    await db.execute(SAVE, *([each] for each in (board.id, board.version, *board[5:9])))
+    await _save(held, {name: board}, before)
 
 
 FORGET_GONE = """
@@ -352,7 +360,14 @@ UPDATE leaderboards b SET forgotten = greatest(b.forgotten, g.seq)
 FROM (SELECT board_id, max(seq) AS seq FROM gone GROUP BY board_id) g WHERE b.id = g.board_id
 """
 
+FORGET_BOARDS = """
+DELETE FROM leaderboards b
+WHERE b.size = 0 AND NOT EXISTS (SELECT FROM leaderboard_entries e WHERE e.board_id = b.id)
+"""
+
 
 async def forget_gone() -> None:
-    """Forget what was taken off boards; copies that have not heard of it by now are made anew."""
+    """Forget what was taken off boards, and boards that have nothing else; copies that have not heard of it by now are
+    made anew."""
     await db.execute(FORGET_GONE)
+    await db.execute(FORGET_BOARDS)

@@ -1,6 +1,6 @@
 """What can be seen of boards: everything, by everybody."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from datetime import datetime
 from typing import Any, Final, Literal, NamedTuple
 from uuid import UUID
@@ -8,7 +8,7 @@ from uuid import UUID
 import msgspec
 
 from domain import db, positions
-from domain.accounts.queries import Verdict
+from domain.accounts.queries import Verdict, visible_users
 from domain.accounts.rules import Viewer
 from domain.clock import stamp
 from domain.dishes.queries import Dish, read_dishes
@@ -156,23 +156,28 @@ class Behind(NamedTuple):
 
 
 # $1 is the board, $2 to $4 where the page before ended, $5 how many, $6 whether each is counted and not the first only,
-# $7 up to which size that is done here, $8 the viewer, $9 an entry. The board is a row of its own, once at least.
+# $7 up to which size that is done here, $8 the viewer, $9 an entry, $10 how many of whom the viewer follows. The board
+# is a row of its own, once at least. `ahead` are those between an entry and the one before it, and `level` of these
+# those with its own score: however many entries, the board is read once.
 _READ = """
 SELECT b.id, b.copy_id, b.seq, b.size, b.version, b.prior, e.entity_id, e.name, e.image_url, e.score, e.reached_at,
     e.weight, e.points, e.ratings,
     CASE WHEN ($6 OR e.n = 1) AND b.size <= $7::int THEN (
         SELECT count(*) FROM leaderboard_entries o WHERE o.board_id = b.id AND o.score IS NOT NULL
+            AND (-o.score, o.reached_at, o.entity_id) >= (-e.score_before, e.reached_before, e.id_before)
             AND (-o.score, o.reached_at, o.entity_id) < (-e.score, e.reached_at, e.entity_id)
     ) END AS ahead,
-    CASE WHEN ($6 OR e.n = 1) AND b.size <= $7::int THEN (
-        SELECT count(*) FROM leaderboard_entries o
-        WHERE o.board_id = b.id AND o.score IS NOT NULL AND -o.score < -e.score
-    ) END AS better
-FROM (SELECT $2::bigint, $3::timestamptz, $4::uuid, $5::int, $6::boolean, $8::uuid, $9::uuid) asked
+    CASE WHEN ($6 OR e.n = 1) AND b.size <= $7::int AND e.score < e.score_before THEN (
+        SELECT count(*) FROM leaderboard_entries o WHERE o.board_id = b.id AND o.score IS NOT NULL
+            AND -o.score = -e.score AND (o.reached_at, o.entity_id) < (e.reached_at, e.entity_id)
+    ) END AS level
+FROM (SELECT $2::bigint, $3::timestamptz, $4::uuid, $5::int, $6::boolean, $8::uuid, $9::uuid, $10::int) asked
 LEFT JOIN leaderboards b ON b.name = $1
 LEFT JOIN LATERAL (
-    SELECT found.*, row_number() OVER (ORDER BY -found.score, found.reached_at, found.entity_id) AS n
-    FROM (found_here) found
+    SELECT found.*, row_number() OVER places AS n, lag(found.score, 1, 9223372036854775807) OVER places AS score_before,
+        lag(found.reached_at, 1, '-infinity') OVER places AS reached_before,
+        lag(found.entity_id, 1, '00000000-0000-0000-0000-000000000000') OVER places AS id_before
+    FROM (found_here) found WINDOW places AS (ORDER BY -found.score, found.reached_at, found.entity_id)
 ) e ON true
 ORDER BY e.n
 """
@@ -186,7 +191,8 @@ READ_NEXT = _READ.replace(
     "found_here", _ON_BOARD + " AND (-e.score, e.reached_at, e.entity_id) > (-$2::bigint, $3, $4)" + _ORDER
 )
 
-_FOLLOWED = "(SELECT followed_id FROM follows WHERE follower_id = $8 AND status = 'active' UNION ALL SELECT $8)"
+_FOLLOWED = """((SELECT followed_id FROM follows WHERE follower_id = $8 AND status = 'active'
+    ORDER BY created_at DESC LIMIT $10) UNION ALL SELECT $8)"""
 _RANKED = " FROM dish_rankings k WHERE k.rank IS NOT NULL AND k.user_id IN " + _FOLLOWED
 _CHOSEN: Final[dict[Kind, str]] = {
     "users": _FOLLOWED,
@@ -243,7 +249,7 @@ async def read_part(
     """A part of a board, all in one snapshot. Redis says where it is, when the board is large; else it is counted."""
     begins = (None, None, None) if behind is None else behind
     args = (name, *begins, limit, each)
-    about = (None if viewer is None else viewer.id, entity_id)
+    about = (None if viewer is None else viewer.id, entity_id, settings.leaderboards_following)
     for attempt in range(TRIES):
         counted = EVERY_SIZE if attempt == TRIES - 1 else settings.leaderboards_counted
         found = await db.fetch(sql, *args, counted, *about)
@@ -252,10 +258,11 @@ async def read_part(
         if board is None or not rows:
             return Part(board, [], [])
         asked = rows if each else rows[:1]
-        before = [(row["ahead"], row["better"]) for row in asked]
         if sql is READ_FIRST:
             before = [(0, 0)]
-        elif before[0][0] is None:
+        elif asked[0]["ahead"] is not None:
+            before = list(_ahead_and_better(asked))
+        else:
             state = State(board["id"], board["copy_id"], board["seq"], board["size"])
             seated = [Seated(row["score"], row["reached_at"], row["entity_id"]) for row in asked]
             told = await positions.ahead_of(state, seated)
@@ -267,6 +274,15 @@ async def read_part(
         ((ahead, better),) = before
         return Part(board, rows, ranked([row["score"] for row in rows], ahead + 1, better + 1))
     raise AssertionError("the last try counts")
+
+
+def _ahead_and_better(rows: Sequence[db.Row]) -> Iterator[tuple[int, int]]:
+    """Of entries in order: how many are ahead of each, and how many of these have a better score."""
+    ahead = level = 0
+    for row in rows:
+        ahead += row["ahead"]
+        level = level + row["ahead"] if row["level"] is None else row["level"]
+        yield ahead, ahead - level
 
 
 def place_of(board: Board, row: db.Row, place: tuple[int, int]) -> dict[str, Any]:
@@ -315,10 +331,19 @@ async def read_board(
     return _page(board, part, limit)
 
 
-async def read_around(name: str, entity_id: UUID, limit: int) -> BoardPage:
+async def check_entry(viewer: Viewer, name: str, entity_id: UUID) -> Board:
+    """The board of this name, for asking of something on it. Raises BoardNotFound; EntryNotFound for somebody whom the
+    viewer may not see: that they are listed is for everybody, what they have is not asked for by name."""
+    board = await check_board(name)
+    if board.kind == "users" and not await visible_users(viewer, [UserID(entity_id)]):
+        raise EntryNotFound({"entity_id": EntryNotFound().message})
+    return board
+
+
+async def read_around(viewer: Viewer, name: str, entity_id: UUID, limit: int) -> BoardPage:
     """An entry and those around it, as many ahead of it as behind where there are. Raises BoardNotFound,
     EntryNotFound."""
-    board = await check_board(name)
+    board = await check_entry(viewer, name, entity_id)
     part = await read_part(READ_AROUND, name, limit - 1, entity_id=entity_id)
     at = next((i for i, row in enumerate(part.rows) if row["entity_id"] == entity_id), None)
     if at is None:

@@ -8,6 +8,7 @@ from uuid import UUID
 
 from domain import db
 from domain.leaderboards.rules import Kind, season_begins, season_name
+from domain.places.rules import country_key
 from domain.text import slug
 
 
@@ -53,7 +54,7 @@ SELECT 'dishes:' || r.city_slug || ':' || d.dish_type || $2 AS board, d.id, d.na
     sum(had.weight) AS weight, sum(had.weight * (6 - had.rank)) AS points, count(*)::int AS ratings,
     coalesce(max(had.at), d.created_at) AS reached_at
 FROM had JOIN dishes d ON d.id = had.dish_id JOIN restaurants r ON r.id = d.restaurant_id
-WHERE r.city_slug IS NOT NULL GROUP BY d.id, r.id
+WHERE r.city_slug IS NOT NULL AND d.is_available GROUP BY d.id, r.id
 """,
     "restaurants": _RESTAURANTS
     + """
@@ -62,7 +63,7 @@ SELECT 'restaurants:' || r.city_slug || ':' || cuisine || $2 AS board, r.id, r.n
     max(coalesce(had.at, d.created_at)) AS reached_at
 FROM had JOIN dishes d ON d.id = had.dish_id JOIN restaurants r ON r.id = d.restaurant_id,
     unnest(r.cuisine_type) cuisine
-WHERE r.city_slug IS NOT NULL GROUP BY r.id, cuisine
+WHERE r.city_slug IS NOT NULL AND d.is_available GROUP BY r.id, cuisine
 """,
     "users": """
 SELECT city.board || $2 AS board, u.id, coalesce(u.display_name, u.username), u.avatar_url, 0::numeric AS weight,
@@ -85,6 +86,7 @@ WHERE e.entity_id = ANY($1::uuid[]) AND e.score IS NOT NULL AND b.kind = $2 AND 
 """
 
 CITIES = "SELECT user_id, city FROM profiles WHERE user_id = ANY($1::uuid[])"
+CITY = "SELECT slug FROM cities WHERE key = $1 AND country = $2"
 
 _NEXT = """
 SELECT id FROM (
@@ -140,7 +142,9 @@ async def _boards_of(ids: Sequence[UUID]) -> tuple[list[UUID], list[str]]:
     """The boards on which people belong, by the cities that they write."""
     places = [(each, "users:global") for each in ids]
     for row in await db.fetch(CITIES, ids):
-        city = slug(row["city"] or "")
+        name, comma, country = (row["city"] or "").rpartition(",")
+        known = await db.fetchval(CITY, slug(name), country_key(country)) if comma else None
+        city = known or slug(row["city"] or "")
         places += [(row["user_id"], f"users:{city}")] if city not in {"", "global"} else []
     return [each for each, _ in places], [board for _, board in places]
 

@@ -8,6 +8,7 @@ from uuid import UUID
 
 from domain import db
 from domain.ids import DishID, RestaurantID, UserID
+from domain.places.rules import country_key
 from domain.text import slug
 
 
@@ -35,7 +36,8 @@ class Standing(NamedTuple):
     abouts: tuple[str, ...]
 
 
-# $1 are dishes, $2 to $4 weeks. Since when: the last time that somebody gave it a rank which it still has.
+# $1 are dishes, $2 to $4 weeks. What cannot be had any more counts for nothing. Since when: the last time
+# that somebody gave it a rank which it still has.
 DISHES = """
 WITH rated AS (
     SELECT k.dish_id, 0 AS season, k.user_id, k.rank, NULL::timestamptz AS at FROM dish_rankings k
@@ -57,7 +59,7 @@ WITH rated AS (
 SELECT d.id AS entity_id, s.season, d.name, d.image_url, coalesce(s.weight, 0) AS weight,
     coalesce(s.points, 0) AS points, coalesce(s.ratings, 0) AS ratings,
     coalesce(s.at, latest.at, d.created_at) AS reached_at, r.city_slug AS city, ARRAY[d.dish_type::text] AS abouts
-FROM dishes d JOIN restaurants r ON r.id = d.restaurant_id LEFT JOIN sums s ON s.dish_id = d.id
+FROM dishes d JOIN restaurants r ON r.id = d.restaurant_id LEFT JOIN sums s ON s.dish_id = d.id AND d.is_available
 LEFT JOIN LATERAL (
     SELECT h.created_at AS at FROM ranking_history h
     WHERE h.dish_id = d.id AND h.old_rank IS DISTINCT FROM h.new_rank AND EXISTS (
@@ -118,9 +120,27 @@ async def restaurant_standings(restaurants: Collection[RestaurantID], weeks: Seq
 
 async def people_standings(people: Collection[UserID], weeks: Sequence[Week]) -> list[Standing]:
     """What people have; who is not among them, everybody may not see. Their city is a slug, whether it is known or
-    not."""
-    rows = await db.fetch(PEOPLE, list(people), *_columns(weeks))
-    return [each._replace(city=slug(each.city or "") or None) for each in map(_standing, rows)]
+    not; where a name is taken by another country, "Paris, France" is the French one."""
+    standings = [_standing(row) for row in await db.fetch(PEOPLE, list(people), *_columns(weeks))]
+    slugs = await city_slugs({each.city for each in standings if each.city})
+    return [each._replace(city=slugs.get(each.city or "")) for each in standings]
+
+
+CITIES = """
+SELECT asked.name, c.slug FROM unnest($1::text[], $2::text[], $3::text[]) AS asked (name, key, country)
+JOIN cities c ON c.key = asked.key AND c.country = asked.country
+"""
+
+
+async def city_slugs(names: Collection[str]) -> dict[str, str]:
+    """The slugs of cities as people write them, with a country behind a comma or without; nothing of what has none."""
+    found = {name: slug(name) for name in names}
+    parts = {name: name.rpartition(",") for name in names if "," in name}
+    if parts:
+        keys = [slug(city) for city, _, _ in parts.values()]
+        countries = [country_key(country) for _, _, country in parts.values()]
+        found |= {row["name"]: row["slug"] for row in await db.fetch(CITIES, list(parts), keys, countries)}
+    return {name: each for name, each in found.items() if each}
 
 
 def _columns(weeks: Sequence[Week]) -> list[list[Any]]:

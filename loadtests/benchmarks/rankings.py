@@ -1,9 +1,10 @@
 """200 people rank dishes again and again, all on one board, while 1,000 sockets watch it.
 
 In the end every socket's board has to be what HTTP says, and that what the rankings come to, added up here from the
-rows by the rule alone. `differences` counts what is not so, and any makes the command fail: a wrong board of HTTP's or
-of a socket's, a change that does not follow the one before it, a socket that ended, and more than four messages a
-second. Times are from when an event's row was written to when its frame was here, and so a little too much.
+rows by the rule alone. `differences` counts what is not so, and any makes the command fail: a wrong board of HTTP's
+or of a socket's, a change that does not follow the one before it, a socket that ended, more than four messages a
+second in the mean, and more than one refusal among a hundred answers. Times are from when an event's row was written
+to when its frame was here, and so a little too much.
 """
 
 import asyncio
@@ -208,7 +209,7 @@ def _found(
     too_many = max(most - A_SECOND * (spent.seconds + 2), 0)
     return {
         "ratios": {"messages_per_socket_s": round(per_s, 2)},
-        "differences": wrong_entries + gaps + lost + (too_many > 0),
+        "differences": wrong_entries + gaps + lost + (too_many > 0) + (100 * spent.refused > len(spent.took_s)),
         "wrong_entries": wrong_entries,
         "lost": lost,
         "gaps": gaps,

@@ -59,23 +59,23 @@ async def read_board(
 
 @get("/api/v1/leaderboards/{board:str}/around/{entity_id:uuid}")
 async def read_around(
-    viewer: NamedDependency[Viewer],  # noqa: ARG001 - for who has signed in
+    viewer: NamedDependency[Viewer],
     board: FromPath[str],
     entity_id: FromPath[UUID],
     limit: FromQuery[Limit] = 11,
 ) -> BoardPage:
     """Somebody or something on a board, with those ahead of and behind it."""
-    return await queries.read_around(board, entity_id, limit)
+    return await queries.read_around(viewer, board, entity_id, limit)
 
 
 @get("/api/v1/leaderboards/{board:str}/entries/{entity_id:uuid}")
 async def explain_entry(
-    viewer: NamedDependency[Viewer],  # noqa: ARG001 - for who has signed in
+    viewer: NamedDependency[Viewer],
     board: FromPath[str],
     entity_id: FromPath[UUID],
 ) -> Explanation:
     """Why somebody or something has its score."""
-    return await explain(board, entity_id)
+    return await explain(viewer, board, entity_id)
 
 
 @get("/api/v1/dishes/best")

@@ -5,12 +5,15 @@ from datetime import UTC, datetime
 import msgspec
 
 from domain import db
+from domain.accounts.actions import ProfileChanges, change_profile
 from domain.clock import now
+from domain.dishes.actions import DishChanges, edit_dish
 from domain.dishes.queries import Dish
 from domain.eventlog import Logged
+from domain.leaderboards.actions import forget_gone
 from domain.leaderboards.queries import board_access
 from domain.leaderboards.rules import season_name, season_of
-from domain.rankings.actions import NewRanking, rank_dish
+from domain.rankings.actions import NewRanking, rank_dish, unrank_dish
 from domain.standings.actions import fold
 from tests.conftest import Clock, Statements
 from tests.domain.leaderboards.folding import Folder
@@ -106,3 +109,59 @@ async def test_who_comes_among_the_first_of_a_board_is_news_once_the_board_is_la
 
     assert nobody == []
     assert {each.name for each in dishes} <= {row["name"] for row in await db.fetch(CROSSED)}
+
+
+async def test_a_board_that_was_forgotten_goes_on_behind_what_was_told_of_it(database: None) -> None:
+    ana, folder = await make_user(), Folder()
+    dish = await make_dish(ana, await make_restaurant(ana, city="Paris"))
+    await folder.begin()
+    await rank_dish(ana, dish.id, NewRanking(rank=1, notes="x"))
+    await folder.fold()
+    await forget_gone()
+    assert await db.fetchval("SELECT count(*) FROM leaderboards") == 2
+    await unrank_dish(ana, dish.id)
+    await folder.fold()
+    empty = folder.client["dishes:paris:pizza"]
+    await db.execute("UPDATE leaderboard_entries SET reached_at = now() - interval '2 hours'")
+    await forget_gone()
+    assert await db.fetchval("SELECT count(*) FROM leaderboards") == 0
+
+    await rank_dish(ana, dish.id, NewRanking(rank=2, notes="x"))
+    await folder.fold()
+
+    version, window = folder.client["dishes:paris:pizza"]
+    assert empty[1] == []
+    assert version > empty[0]
+    assert [each["entity_id"] for each in window] == [str(dish.id)]
+
+
+async def test_where_two_cities_have_one_name_people_say_the_country_too(database: None) -> None:
+    folder, people = Folder(), [await make_user() for _ in range(3)]
+    for country in ("United States", "France"):
+        await make_restaurant(city="Tours", country=country)
+    await folder.begin()
+    for each, city in zip(people, ("Tours", "tours, FRANCE", "Tours, Peru"), strict=True):
+        await change_profile(each, each.id, ProfileChanges(city=city))
+        await db.execute("INSERT INTO user_progress (user_id, points) VALUES ($1, 5)", each.id)
+
+    await folder.fold()
+
+    rows = await db.fetch("SELECT name FROM leaderboards WHERE city IS NOT NULL AND season = 0 ORDER BY name")
+    assert [row["name"] for row in rows] == ["users:fr-tours", "users:tours", "users:tours-peru"]
+
+
+async def test_what_cannot_be_had_any_more_leaves_the_boards_until_it_can_be(database: None) -> None:
+    ana, folder = await make_user(), Folder()
+    dish = await make_dish(ana, await make_restaurant(ana, city="Paris", cuisine_type=["thai"]))
+    await folder.begin()
+    await rank_dish(ana, dish.id, NewRanking(rank=1, notes="x"))
+    await folder.fold()
+    boards = ("dishes:paris:pizza", "restaurants:paris:thai")
+
+    seen: list[list[int]] = []
+    for available in (True, False, True):
+        await edit_dish(ana, dish.id, DishChanges(is_available=available))
+        await folder.fold()
+        seen.append([len(folder.client[each][1]) for each in boards])
+
+    assert seen == [[1, 1], [0, 0], [1, 1]]

@@ -2,10 +2,10 @@
 
 import pytest
 
-from domain import db
+from domain import db, passing
 from domain.dishes.queries import Dish
+from domain.leaderboards.queries import read_board
 from domain.rankings.actions import NewRanking, rank_dish
-from domain.revision import actions
 from domain.revision.actions import find_differences, mend
 from tests.domain.leaderboards.folding import Folder
 from tests.factories import make_dish, make_restaurant, make_user
@@ -14,11 +14,11 @@ from tests.factories import make_dish, make_restaurant, make_user
 @pytest.fixture(autouse=True)
 def nobody_folds(monkeypatch: pytest.MonkeyPatch) -> None:
     """What differs is not waited for."""
-    monkeypatch.setattr(actions, "PATIENCE_S", 0)
+    monkeypatch.setattr(passing, "PATIENCE_S", 0)
 
 
-async def scene() -> list[Dish]:
-    """Three ranked dishes at two restaurants, folded."""
+async def scene() -> tuple[list[Dish], Folder]:
+    """Three ranked dishes at two restaurants, folded; and what a client has heard."""
     ana, ben = await make_user(display_name="Ana"), await make_user()
     folder = Folder()
     await folder.begin()
@@ -29,7 +29,7 @@ async def scene() -> list[Dish]:
         await rank_dish(viewer, dishes[dish].id, NewRanking(rank=rank, notes="x"))
     await db.execute("UPDATE user_progress SET points = 30 WHERE user_id = $1", ben.id)
     await folder.touch([ben.id])
-    return dishes
+    return dishes, folder
 
 
 async def found() -> list[str]:
@@ -50,7 +50,7 @@ DAMAGES = {
 
 @pytest.mark.parametrize("damage", DAMAGES)
 async def test_what_differs_is_found_and_mended(damage: str) -> None:
-    dishes = await scene()
+    dishes, _ = await scene()
     before = await found()
     await db.execute(DAMAGES[damage], dishes[0].id)
 
@@ -61,6 +61,22 @@ async def test_what_differs_is_found_and_mended(damage: str) -> None:
     assert differs
     assert mended
     assert await found() == []
+
+
+async def test_what_is_mended_is_told() -> None:
+    dishes, folder = await scene()
+    before = folder.client["dishes:paris:pizza"]
+    await db.execute(DAMAGES["a prior"], dishes[0].id)
+    await db.execute("UPDATE leaderboard_entries SET score = board_score(2, weight, points) WHERE weight > 0")
+
+    _ = [each async for each in mend()]
+    await folder.fold()
+
+    page, _ = await read_board(await make_user(), "dishes:paris:pizza", None, 100, "all")
+    version, heard = folder.client["dishes:paris:pizza"]
+    assert (version, heard) == (page.version, before[1])
+    assert version > before[0]
+    assert [each["score"] for each in heard] == [each.score for each in page.items]
 
 
 async def test_boards_are_made_of_what_was_ranked_before_there_were_any() -> None:

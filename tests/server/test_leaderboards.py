@@ -1,5 +1,6 @@
 """Boards over HTTP: pages, around somebody, among those one follows, and why a score is what it is."""
 
+from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
@@ -10,7 +11,8 @@ import pytest
 
 from domain import db, positions
 from domain.accounts.rules import Viewer
-from domain.graph.actions import follow_user
+from domain.departures import leave
+from domain.graph.actions import block_user, follow_user
 from domain.leaderboards import queries
 from domain.leaderboards.rules import season_name, season_of
 from domain.rankings.actions import NewRanking, rank_dish, unrank_dish
@@ -85,7 +87,8 @@ async def test_a_board_is_read_in_pages_with_ties_that_share_a_rank(
     assert shape(second) == [(3, 2, 40.0), (4, 2, 40.0)]
     assert shape(third) == [(5, 5, 30.0)]
     assert third["next_cursor"] is None
-    assert (first["board"], first["version"], first["size"]) == ("users:global", 1, 5)
+    assert (first["board"], first["size"]) == ("users:global", 5)
+    assert first["version"] == second["version"] == third["version"] > 0
     assert first["items"][0] == {
         "entity_type": "user",
         "entity_id": str(ana.id),
@@ -137,6 +140,58 @@ async def test_among_whom_one_follows_everybody_has_their_place_among_all(
     assert [each["entity_id"] for each in found["items"] + rest["items"]] == [str(made[i].id) for i in (1, 3, 4)]
     assert shape(found) + shape(rest) == [(2, 2, 40.0), (4, 4, 30.0), (5, 5, 20.0)]
     assert rest["next_cursor"] is None
+
+
+async def test_however_many_are_level_each_of_whom_one_follows_has_their_place_among_all(
+    client: httpx.AsyncClient, folder: Folder, places: str
+) -> None:
+    made = await people(folder, [50, 40, 40, 40, 40, 40, 40, 30, 30, 30, 20])
+    for each in (1, 3, 4, 6, 8, 10):
+        await follow_user(made[0], made[each].id)
+    everybody = await get(client, made[0], "/users:global", limit=100)
+
+    found = await get(client, made[0], "/users:global", scope="following", limit=100)
+
+    followed = {str(made[i].id) for i in (0, 1, 3, 4, 6, 8, 10)}
+    assert found["items"] == [each for each in everybody["items"] if each["entity_id"] in followed]
+
+
+async def test_of_whom_one_follows_the_last_so_many_count(
+    client: httpx.AsyncClient, folder: Folder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = await people(folder, [50, 40, 30])
+    for each in made[1:]:
+        await follow_user(made[0], each.id)
+    monkeypatch.setattr(queries, "settings", msgspec.structs.replace(usual, leaderboards_following=1))
+
+    found = await get(client, made[0], "/users:global", scope="following")
+
+    assert [each["entity_id"] for each in found["items"]] == [str(made[0].id), str(made[2].id)]
+
+
+async def hide(made: list[Viewer]) -> None:
+    await block_user(made[0], made[1].id)
+
+
+async def be_hidden(made: list[Viewer]) -> None:
+    await block_user(made[1], made[0].id)
+
+
+async def go(made: list[Viewer]) -> None:
+    await leave(made[0], made[0].id)
+
+
+@pytest.mark.parametrize("hides", [hide, be_hidden, go])
+@pytest.mark.parametrize("path", ["around", "entries"])
+async def test_somebody_hidden_is_not_asked_for_by_name(
+    client: httpx.AsyncClient, folder: Folder, path: str, hides: Callable[[list[Viewer]], Awaitable[None]]
+) -> None:
+    made = await people(folder, [50, 40])
+    await hides(made)
+
+    answer = await client.get(f"{URL}/users:global/{path}/{made[0].id}", headers=auth(made[1]))
+
+    assert (answer.status_code, list(answer.json()["error"]["details"])) == (404, ["entity_id"])
 
 
 async def test_of_dishes_and_restaurants_those_are_found_that_people_whom_one_follows_ranked(
@@ -230,7 +285,7 @@ async def test_boards_with_something_on_them_are_listed_by_city_kind_and_week(
             "about": "pizza",
             "season": week,
             "size": 1,
-            "version": 1,
+            "version": dishes["items"][0]["version"],
         }
     ]
     assert (await get(client, ana))["items"] == []

@@ -67,8 +67,9 @@ class Folder:
 def apply(client: Client, board: str, change: Any) -> None:
     """What the contract tells a client to do."""
     version, window = client.get(board, (0, []))
-    assert change["from_version"] == version
-    assert change["version"] == version + 1
+    from_version = change["from_version"]
+    assert from_version == version or (from_version == 0 and not window)
+    assert change["version"] == version + 1 or (from_version == 0 and change["version"] > version)
     named = {move["entity_id"] for move in change["moves"]}
     kept = [each for each in window if each["entity_id"] not in named]
     for move in sorted((each for each in change["moves"] if each["to"]), key=lambda each: each["to"]):

@@ -30,7 +30,7 @@ Boards = dict[str, dict[UUID, Told]]
 RANKINGS = "SELECT user_id, dish_id, rank FROM dish_rankings"
 HISTORY = "SELECT user_id, dish_id, old_rank, new_rank, created_at FROM ranking_history ORDER BY seq"
 LEVELS = "SELECT p.user_id, l.weight FROM user_progress p JOIN career_levels l ON l.level = p.level"
-DISHES = "SELECT id, name, image_url, dish_type, restaurant_id FROM dishes"
+DISHES = "SELECT id, name, image_url, dish_type, restaurant_id FROM dishes WHERE is_available"
 RESTAURANTS = "SELECT id, name, photos, city_slug, cuisine_type FROM restaurants"
 AWARDS = "SELECT user_id, points, awarded_at FROM activity_points"
 PEOPLE = """

@@ -124,7 +124,8 @@ class World:
 
     async def _dish(self, _: Viewer, what: int, value: int) -> None:
         image = [None, "https://example.org/a.jpg", "https://example.org/b.jpg"][value]
-        await edit_dish(self.owner, self.dishes[what].id, DishChanges(name=f"Dish {value}", image_url=image))
+        changes = DishChanges(name=f"Dish {value}", image_url=image, is_available=value != 2)
+        await edit_dish(self.owner, self.dishes[what].id, changes)
 
     async def _place(self, _: Viewer, what: int, value: int) -> None:
         cuisines = [["thai"], ["thai", "vegan"], []][value]
