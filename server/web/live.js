@@ -1,8 +1,9 @@
 // A page that shows potluck.js at work: sign in, post, like, comment, and watch others do it. No framework, and no
 // reconnecting either: each part of the page is a store, or handlers.
 import { connect } from './potluck.js';
+import { showBoard } from './live-board.js';
+import { $, ago, face, list, make, number, picture, set } from './live-draw.js';
 
-const $ = id => document.getElementById(id);
 let session = null; // {user, access_token, refresh_token}, of all tabs
 let potluck = null;
 
@@ -98,6 +99,7 @@ function open() {
   showMe(id);
   showNotifications();
   showFeed(id);
+  showBoard(potluck, get);
   globalThis.live = { potluck, act }; // to look at from the console
 }
 
@@ -170,7 +172,7 @@ function showNotifications() {
 
 function drawNotification(row, { actors, message, read, last_updated_at: at }) {
   row.className = read ? '' : 'unread';
-  row.replaceChildren(face(actors[0] ?? { username: '?' }, 'small'), make('div', {}, message, ' ', ago(at)));
+  row.replaceChildren(face(actors[0] ?? { username: '★' }, 'small'), make('div', {}, message, ' ', ago(at)));
 }
 
 $('read-all').addEventListener('click', () => act('POST', '/notifications/read', { all: true }));
@@ -350,73 +352,6 @@ function drawComment(row, { author, content, parent_id }) {
   row.className = parent_id ? 'reply' : '';
   const name = make('strong', {}, author.display_name ?? author.username);
   row.replaceChildren(face(author, 'small'), make('div', {}, name, ' ', make('span', { className: 'words' }, content)));
-}
-
-// drawing
-
-function make(name, properties = {}, ...children) {
-  const element = Object.assign(document.createElement(name), properties);
-  element.append(...children);
-  return element;
-}
-
-function picture(path) {
-  const svg = document.createElementNS('http://www.w3.org/2000/svg', 'svg');
-  svg.setAttribute('viewBox', '0 0 24 24');
-  svg.append(document.createElementNS('http://www.w3.org/2000/svg', 'path'));
-  svg.firstChild.setAttribute('d', path);
-  return svg;
-}
-
-/** A number that is seen to change. */
-function number(className) {
-  return make('span', { className });
-}
-
-function set(element, value) {
-  if (element.textContent === String(value)) return;
-  const changes = element.textContent !== '';
-  element.textContent = value;
-  element.classList.toggle('changed', false);
-  void element.offsetWidth; // or the animation would not begin anew
-  element.classList.toggle('changed', changes);
-}
-
-/** Rows for items: those that stay are drawn again, those that come are seen to come. */
-function list(parent, items, draw) {
-  const rows = new Map([...parent.children].map(row => [row.dataset.id, row]));
-  const first = !rows.size;
-  const wanted = items.map(item => {
-    const row = rows.get(item.id) ?? make('li', {});
-    draw(row, item);
-    if (!rows.has(item.id) && !first) row.classList.add('arrived');
-    row.dataset.id = item.id;
-    return row;
-  });
-  parent.replaceChildren(...wanted);
-}
-
-function face({ username, display_name }, size = '') {
-  const element = make(
-    'span',
-    { className: `face ${size}`, ariaHidden: true },
-    (display_name ?? username)[0].toUpperCase(),
-  );
-  const hue = [...username].reduce((sum, letter) => (sum * 31 + letter.charCodeAt(0)) % 360, 7);
-  element.style.setProperty('--hue', hue);
-  return element;
-}
-
-function ago(time) {
-  const minutes = Math.max(0, Math.round((Date.now() - Date.parse(time)) / 60_000));
-  const [value, unit] =
-    minutes < 60
-      ? [minutes, 'minute']
-      : minutes < 1440
-        ? [Math.round(minutes / 60), 'hour']
-        : [Math.round(minutes / 1440), 'day'];
-  const words = minutes ? new Intl.RelativeTimeFormat('en', { style: 'narrow' }).format(-value, unit) : 'now';
-  return make('time', { dateTime: time, title: new Date(time).toLocaleString() }, words);
 }
 
 async function trying(form, work) {

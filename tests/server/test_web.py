@@ -13,6 +13,8 @@ TYPES = {
     "board.js": "text/javascript; charset=utf-8",
     "board.d.ts": "application/typescript; charset=utf-8",
     "live.html": "text/html; charset=utf-8",
+    "live-board.js": "text/javascript; charset=utf-8",
+    "live-draw.js": "text/javascript; charset=utf-8",
     "live.js": "text/javascript; charset=utf-8",
     "live.css": "text/css; charset=utf-8",
 }

@@ -24,6 +24,10 @@ SEES = """() => {
   };
 }"""
 
+PLACES = """() => [...document.querySelectorAll('#places li')].map(
+  row => [...row.children].map(each => each.textContent))"""
+SHOWN = 10  # places of a board
+
 
 class Seen:
     """A page of somebody who has signed in, and what went on in it."""
@@ -73,6 +77,28 @@ class Seen:
             assert time.monotonic() < give_up, f"shown {shown}\ntrue  {true}\n{await self.client()}\n{self.problems}"
             await asyncio.sleep(0.1)
         assert self.problems == []
+
+    async def choose(self, board: str) -> None:
+        """Have another board shown; the list is read anew when it is about to be opened."""
+        await self.page.focus("#boards")
+        await self.page.wait_for_selector(f'#boards option[value="{board}"]', state="attached")
+        await self.page.select_option("#boards", board)
+
+    async def places(self) -> list[list[str]]:
+        """Rank, name and score of each place of the board that is shown."""
+        return await self.page.evaluate(PLACES)
+
+    async def agrees_on(self, board: str, *names: str) -> list[list[str]]:
+        """Wait until the page shows a board of dishes as HTTP has it, in this order: its places."""
+        give_up = time.monotonic() + PATIENCE_S
+        while True:
+            items = (await self.member.do("GET", f"/leaderboards/{board}"))["items"][:SHOWN]
+            true = [[str(each["rank"]), each["name"], f"{each['score']:.2f}"] for each in items]
+            shown = await self.places()
+            if shown == true and [name for _, name, _ in shown] == list(names):
+                return shown
+            assert time.monotonic() < give_up, f"shown {shown}\ntrue  {true}\n{await self.client()}\n{self.problems}"
+            await asyncio.sleep(0.1)
 
     async def client(self) -> dict[str, Any]:
         """What potluck.js says of itself."""

@@ -22,6 +22,10 @@ pytestmark = [
     pytest.mark.skipif(sys.platform != "linux", reason="looks at processes through /proc"),
 ]
 
+MARKUP = "<img src=x onerror=alert(1)>"
+LONG = "Margherita with everything that was left on the table, and more of it"
+WATCH_MOVES = "() => { window.moved = []; addEventListener('transitionrun', each => moved.push(each.propertyName)); }"
+
 
 @pytest.fixture(scope="module")
 def potluck(tmp_path_factory: pytest.TempPathFactory) -> Generator[Potluck]:
@@ -60,6 +64,22 @@ class Scene:
                 await self._do(each, "POST", f"/posts/{self.post}/comments", {"content": f"words {self._said}"})
                 await self._do(each, "PUT" if self._said % 3 else "DELETE", f"/posts/{self.post}/like")
                 await self._do(each, "DELETE" if self._said % 4 else "PUT", f"/users/{self.ada.id}/follow")
+
+    async def open_restaurant(self, city: str, *dishes: str) -> list[str]:
+        """Pizzas to rank; the dishes."""
+        there = await self.others[0].do("POST", "/restaurants?force=true", {"name": "Trattoria", "city": city})
+        path = f"/restaurants/{there['id']}/dishes"
+        return [(await self.others[0].do("POST", path, {"name": each, "dish_type": "pizza"}))["id"] for each in dishes]
+
+    async def rank(self, who: Member, dish: str, rank: int) -> None:
+        """Say it until it is heard."""
+        await self._do(who, "PUT", f"/dishes/{dish}/ranking", {"rank": rank, "notes": "Crisp"})
+
+    async def ranked(self, board: str, size: int) -> None:
+        """Wait until so many stand on a board."""
+        async with asyncio.timeout(10):
+            while (await self.ada.do("GET", f"/leaderboards/{board}"))["size"] < size:
+                await asyncio.sleep(0.05)
 
     async def _do(self, who: Member, method: str, path: str, body: object = None) -> None:
         while True:
@@ -131,6 +151,66 @@ async def test_a_click_in_one_browser_is_a_change_in_another(scene: Scene, brows
         await asyncio.gather(scene.page.agrees(), his.agrees())
         assert len((await his.sees())["posts"]) == 2
         await his.page.context.close()
+
+
+async def test_a_rank_that_somebody_gives_moves_what_stands_on_the_board_of_others(
+    scene: Scene, potluck: Potluck
+) -> None:
+    ben, page, board = scene.others[0], scene.page.page, "dishes:napoli:pizza"
+    plain, marked = await scene.open_restaurant("Napoli", "Marinara", MARKUP)
+    (other,) = await scene.open_restaurant("Napoli", LONG)
+    await scene.rank(ben, plain, 1)
+    await scene.rank(ben, marked, 2)
+    await scene.rank(ben, other, 1)
+    await scene.ranked(board, 3)
+    await scene.page.choose(board)
+    shown = await scene.page.agrees_on(board, "Marinara", LONG, MARKUP)
+    assert [rank for rank, *_ in shown] == ["1", "1", "3"]
+    await page.evaluate(WATCH_MOVES)
+
+    await scene.rank(ben, marked, 1)
+
+    await scene.page.agrees_on(board, LONG, MARKUP, "Marinara")
+    assert "transform" in await page.evaluate("moved"), "it is seen to move, on the page that was there before"
+
+    for pid in servers(potluck):
+        os.kill(pid, signal.SIGKILL)
+    await scene.page.until("connecting")
+    await scene.rank(ben, plain, 1)
+    await scene.page.until("live")
+
+    await scene.page.agrees_on(board, LONG, "Marinara", MARKUP)
+    await scene.page.lost_nothing()
+    assert scene.page.problems == []
+
+
+async def test_on_a_small_screen_without_motion_a_board_fits_and_nothing_slides(scene: Scene) -> None:
+    ben, page = scene.others[0], scene.page.page
+    board = "dishes:bari:pizza"
+    first, second = await scene.open_restaurant("Bari", LONG, "Margherita")
+    await scene.rank(ben, first, 1)
+    await scene.rank(ben, second, 2)
+    await scene.ranked(board, 2)
+    await page.set_viewport_size({"width": 360, "height": 640})
+    await page.emulate_media(reduced_motion="reduce")
+    await page.goto(f"{scene.ada.url}/static/live.html#{board}")
+    await page.reload()
+    await scene.page.agrees_on(board, LONG, "Margherita")
+    await page.evaluate(WATCH_MOVES)
+
+    await scene.rank(ben, second, 1)
+
+    await scene.page.agrees_on(board, "Margherita", LONG)
+    assert await page.evaluate("moved") == []
+    assert await page.evaluate("document.documentElement.scrollWidth") == 360
+
+
+async def test_a_board_that_is_not_there_is_said_to_be_none(scene: Scene) -> None:
+    await scene.page.page.evaluate("() => { location.hash = 'dishes:atlantis:pizza' }")
+
+    await scene.page.page.wait_for_selector("#board-more:text('There is no such board')")
+    await scene.page.choose("users:global")
+    await scene.page.page.wait_for_selector("#places li")
 
 
 async def test_servers_that_are_killed(scene: Scene, potluck: Potluck) -> None:
