@@ -5,23 +5,16 @@ import time
 from collections import Counter, deque
 from collections.abc import Awaitable, Callable, Sequence
 from datetime import datetime
-from ssl import SSLContext
 from typing import Any, NamedTuple
-from uuid import uuid4
-
-import httpx
 
 from loadtests.client import Client
 from loadtests.demo.city import CITY, DISH_TYPE, KITCHENS, PIZZAS, Place
 from loadtests.demo.model import Friends, Row
 from loadtests.listeners import Copy, Listener
+from loadtests.scripted.line import Line, Refused, new_key
 
 PATIENCE_S = 20.0  # for a server process that was killed
 PASSWORD = "a candlestick for Valjean"  # noqa: S105 - of people who live for a minute
-
-
-class Refused(OSError):
-    """The server said no to what should have worked."""
 
 
 class Heard(NamedTuple):
@@ -35,7 +28,7 @@ class Heard(NamedTuple):
 class Person:
     """One member, with a socket from `register` on."""
 
-    def __init__(self, name: str, friends: Friends, url: str, trust: SSLContext) -> None:
+    def __init__(self, name: str, friends: Friends, url: str) -> None:
         self.name = name
         self.friends = friends
         self.id = ""
@@ -54,18 +47,15 @@ class Person:
         self.backwards = 0  # how often the inbox went
         self.last = ""
         self.delays_s: deque[float] = deque(maxlen=1000)  # from an act's row to its frame
-        # A pool of 64 connections for all would take more time to look through than the requests.
-        self._http = httpx.AsyncClient(timeout=30, verify=trust, limits=httpx.Limits(max_connections=4))
-        self._url = url
-        self._token = self._refresh_token = ""
-        self.client = Client([url], self._access, seed=len(name))
+        self._line = Line(url, None)
+        self.client = Client([url], self._line.access, seed=len(name))
 
     async def register(self) -> None:
         """Sign up, and open the socket."""
         body = {"username": self.name, "email": f"{self.name}@example.org", "password": PASSWORD}
         signed_up = await self.ask("POST", "/auth/register", body)
         self.id = signed_up["user"]["id"]
-        self._token, self._refresh_token = signed_up["access_token"], signed_up["refresh_token"]
+        self._line.sign_in(signed_up)
         self.client.add(Copy("notifications", self._read_inbox, self._notified))
         self.client.add(Listener("home", self._published))
         self.client.add(Copy(f"user:{self.id}", self._read_profile, self._changed))
@@ -74,7 +64,7 @@ class Person:
     async def leave(self) -> None:
         """Hang up."""
         await self.client.stop()
-        await self._http.aclose()
+        self._line.close()
 
     async def publish(self, number: int) -> None:
         """Post so many posts, one after the other, and follow what becomes of them."""
@@ -106,28 +96,22 @@ class Person:
 
     async def ask(self, method: str, path: str, body: Any = None) -> Any:
         """A request under /api/v1, again while servers are gone or busy; the answer's body. Raises Refused."""
-        return (await self._ask(method, path, body))[0]
+        return (await self.answer(method, path, body))[0]
 
-    async def _ask(self, method: str, path: str, body: Any = None) -> tuple[Any, str]:
+    async def answer(self, method: str, path: str, body: Any = None) -> tuple[Any, str]:
         """The same, and the answer's cursor."""
-        headers = {"Authorization": f"Bearer {self._token}"} if self._token else {}
-        if method == "POST":
-            headers["Idempotency-Key"] = uuid4().hex
-        given = {} if body is None else {"json": body}
+        key = new_key() if method == "POST" else ""
         give_up = time.monotonic() + PATIENCE_S
         while True:
             try:
-                answer = await self._http.request(method, f"{self._url}/api/v1{path}", headers=headers, **given)
-            except httpx.TransportError as trouble:
-                if time.monotonic() > give_up:
-                    raise Refused(f"{method} {path}: no answer: {trouble!r}") from trouble
+                found, cursor = await self._line.read(method, path, body, key)
+            except Refused as trouble:
+                if not trouble.may_be_tried_again or time.monotonic() > give_up:
+                    raise
+                await asyncio.sleep(0.05)
             else:
-                if answer.is_success:
-                    self.acts += method != "GET"
-                    return answer.json() if answer.content else None, answer.headers.get("Potluck-Cursor", "")
-                if answer.status_code not in {429, 503} or time.monotonic() > give_up:
-                    raise Refused(f"{method} {path}: {answer.status_code} {answer.text}")
-            await asyncio.sleep(0.05)
+                self.acts += method != "GET"
+                return found, cursor or ""
 
     async def pages(self, path: str) -> Sequence[dict[str, Any]]:
         """Everything in a list."""
@@ -146,26 +130,20 @@ class Person:
         done = [row for row in rows if row["actors"]]
         return Counter(Row(row["type"], numbers.get(row["data"].get("post_id")), row["batch_count"]) for row in done)
 
-    async def _access(self, fresh: bool) -> str:
-        if fresh:
-            tokens = await self.ask("POST", "/auth/refresh", {"refresh_token": self._refresh_token})
-            self._token, self._refresh_token = tokens["access_token"], tokens["refresh_token"]
-        return self._token
-
     async def _read_inbox(self) -> str:
-        page, cursor = await self._ask("GET", "/notifications?limit=1")
+        page, cursor = await self.answer("GET", "/notifications?limit=1")
         rows = await self.pages("/notifications")
         self.rows = {row["id"]: row for row in rows}
         self.unread, self.version = page["unread"], page["version"]
         return cursor
 
     async def _read_profile(self) -> str:
-        profile, cursor = await self._ask("GET", f"/users/{self.id}")
+        profile, cursor = await self.answer("GET", f"/users/{self.id}")
         self.counters = profile["counters"]
         return cursor
 
     async def _read_trending(self) -> str:
-        found, cursor = await self._ask("GET", f"/trending/dishes?city={CITY}")
+        found, cursor = await self.answer("GET", f"/trending/dishes?city={CITY}")
         self.trending = found["top"]
         return cursor
 
@@ -175,7 +153,7 @@ class Person:
 
     def _post_reader(self, post: str) -> Callable[[], Awaitable[str]]:
         async def read() -> str:
-            read, cursor = await self._ask("GET", f"/posts/{post}")
+            read, cursor = await self.answer("GET", f"/posts/{post}")
             self.likes[post] = read["counters"]["likes"]
             return cursor
 
