@@ -1,7 +1,7 @@
 """What boards of dishes and restaurants come to, added up from the rows by the rule alone: to hold boards against."""
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from decimal import ROUND_HALF_UP, Decimal
 from itertools import pairwise
 from typing import Any, Final, NamedTuple
@@ -26,22 +26,35 @@ WHERE r.city_slug = $1 AND d.dish_type = $2 AND d.is_available AND k.rank IS NOT
 PRIOR = "SELECT prior FROM leaderboards WHERE name = $1"
 
 
+class Rating(NamedTuple):
+    """A rank that somebody gave to something of a board, and what it weighs by their level."""
+
+    of: str
+    rank: int
+    weight: Decimal
+
+
 class _Sum(NamedTuple):
     weight: Decimal = Decimal(0)
     points: Decimal = Decimal(0)
 
 
 async def recomputed(database: asyncpg.Connection, kind: str, city: str, dish_type: str) -> dict[str, Decimal]:
-    """The score of each of the `dishes` or `restaurants` of a city, by what people ranked of a type: rank 1 is 5
-    points, times the weight of the ranker's level, and 5 ratings lean to the mean of all; with four digits. Of a larger
-    board the mean is the one that it says it has, if that is near enough."""
+    """The score of each of the `dishes` or `restaurants` of a city, by what people ranked of a type."""
+    rows = await database.fetch(RANKED, city, dish_type)
+    told = await database.fetchval(PRIOR, f"{kind}:{city}:{dish_type}")
+    return scores((Rating(row[kind], row["rank"], Decimal(row["weight"])) for row in rows), told)
+
+
+def scores(ratings: Iterable[Rating], told: Decimal | None = None) -> dict[str, Decimal]:
+    """What ratings come to: rank 1 is 5 points, times the weight of the ranker's level, and 5 ratings lean to the mean
+    of all; with four digits. Of a larger board the mean is the one that it has `told`, if that is near enough."""
     sums: defaultdict[str, _Sum] = defaultdict(_Sum)
-    for row in await database.fetch(RANKED, city, dish_type):
-        known, weight = sums[row[kind]], Decimal(row["weight"])
-        sums[row[kind]] = _Sum(known.weight + weight, known.points + weight * (6 - row["rank"]))
+    for of, rank, weight in ratings:
+        known = sums[of]
+        sums[of] = _Sum(known.weight + weight, known.points + weight * (6 - rank))
     weight, points = (sum((each[i] for each in sums.values()), Decimal(0)) for i in (0, 1))
     mean = _rounded(points / weight) if weight else Decimal(0)
-    told = await database.fetchval(PRIOR, f"{kind}:{city}:{dish_type}")
     if len(sums) > EXACT_SIZE and told is not None and abs(told - mean) <= TOLERANCE:
         mean = told
     return {

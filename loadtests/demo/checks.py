@@ -3,10 +3,13 @@
 import asyncio
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
+from decimal import Decimal
 from typing import Any
 
 import asyncpg  # pyright: ignore[reportMissingTypeStubs] - it has none
 
+from loadtests.board import answered
+from loadtests.demo.boards import Placing, Points, Record, differences, expected
 from loadtests.demo.city import CITY, Place, ids, opinions, ranked, raters, trending
 from loadtests.demo.model import Row, inbox, likers, number_of_posts
 from loadtests.demo.people import Person
@@ -27,6 +30,7 @@ class Findings:
         self.follows = 0
         self.likes = 0
         self.rankings = 0
+        self.boards = 0
 
     @property
     def faults(self) -> list[str]:
@@ -89,6 +93,43 @@ async def check_http(people: Sequence[Person], places: Sequence[Place], findings
     await asyncio.gather(*(_check_person(person, findings) for person in people))
     await asyncio.gather(*(_check_rankings(person, places, findings) for person in people))
     await _check_city(people, places, findings)
+
+
+async def check_boards(people: Sequence[Person], places: Sequence[Place]) -> Findings:
+    """Each leaderboard that somebody keeps, against what HTTP says, and that against what all ranked and earned."""
+    findings, guest = Findings(), people[0]
+    kitchens = {dish: place.id for place in places for dish in place.dishes}
+    records = await asyncio.gather(*(_record(person, places, findings) for person in people))
+    for name in {each.board.name: None for person in people for each in person.boards}:
+        told = answered(await guest.ask("GET", f"/leaderboards/{name}?limit=100"))
+        kept = [(person.name, each.board) for person in people for each in person.boards if each.board.name == name]
+        findings.wrong += differences(kept, told, expected(name, records, kitchens))
+        findings.boards += len(kept)
+    for person in people:
+        between = sum(each.between for each in person.boards)
+        findings.same(f"how often {person.name}'s boards were told what did not follow", between, 0)
+    return findings
+
+
+async def _record(person: Person, places: Sequence[Place], findings: Findings) -> Record:
+    names, path = ids(places), f"/users/{person.id}"
+    ranks = {names[dish]: rank for dish, rank in ranked(opinions(person.name)).items()}
+    history, level, rows, earned = await asyncio.gather(
+        person.pages(f"{path}/rankings/history"),
+        person.ask("GET", f"{path}/level"),
+        person.pages(f"{path}/points"),
+        person.ask("GET", f"{path}/points?limit=1"),
+    )
+    times = {each["activity"]: each["times"] for each in earned["by_activity"]}
+    done = {"post": len(person.posts), "ranking": len(ranks)}
+    findings.same(f"for what {person.name} has points", {each: times.get(each, 0) for each in done}, done)
+    return Record(
+        person.id,
+        ranks,
+        [Placing(each["dish"]["id"], each["new"]["rank"], each["created_at"]) for each in history],
+        Decimal(1) if level["level"] is None else Decimal(str(level["level"]["weight"])),
+        [Points(each["points"], each["awarded_at"]) for each in rows],
+    )
 
 
 async def _check_rankings(person: Person, places: Sequence[Place], findings: Findings) -> None:

@@ -8,6 +8,7 @@ from datetime import datetime
 from typing import Any, NamedTuple
 
 from loadtests.client import Client
+from loadtests.demo.boards import Kept
 from loadtests.demo.city import CITY, DISH_TYPE, KITCHENS, PIZZAS, Place
 from loadtests.demo.model import Friends, Row
 from loadtests.listeners import Copy, Listener
@@ -42,6 +43,7 @@ class Person:
         self.counters: dict[str, int] = {}
         self.likes: dict[str, int] = {}  # of each of their posts
         self.trending: list[dict[str, Any]] = []  # the city's list, the most trending first
+        self.boards: list[Kept] = []
         self.heard: list[Heard] = []
         self.events = 0
         self.backwards = 0  # how often the inbox went
@@ -80,7 +82,8 @@ class Person:
         for kitchen in KITCHENS:
             new = {"name": f"{kitchen} Kitchen", "city": CITY, "cuisine_type": [DISH_TYPE]}
             there = (await self.ask("POST", "/restaurants?force=true", new))["id"]
-            dishes = [{"name": f"{each} {DISH_TYPE}", "dish_type": DISH_TYPE} for each in PIZZAS]
+            names = [f"{kitchen}'s {each.lower()} {DISH_TYPE}" for each in PIZZAS]
+            dishes = [{"name": each, "dish_type": DISH_TYPE} for each in names]
             made = [await self.ask("POST", f"/restaurants/{there}/dishes", each) for each in dishes]
             places.append(Place(there, [each["id"] for each in made]))
         return places
@@ -88,6 +91,12 @@ class Person:
     def watch_city(self) -> None:
         """Follow what is trending there."""
         self.client.add(Copy(f"trending:dishes:{CITY.lower()}", self._read_trending, self._trended))
+
+    def watch_boards(self, names: Sequence[str]) -> None:
+        """Keep leaderboards."""
+        self.boards = [Kept(name, self.answer) for name in names]
+        for each in self.boards:
+            self.client.add(each)
 
     async def rank(self, dish: str, rank: int | None) -> None:
         """Say what one thinks of a dish, or take it back."""

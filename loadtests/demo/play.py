@@ -9,6 +9,7 @@ import tempfile
 import time
 from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine, Generator, Sequence
 from contextlib import asynccontextmanager, contextmanager
+from datetime import UTC, datetime
 from itertools import chain
 from pathlib import Path
 
@@ -18,7 +19,8 @@ import uvloop
 from rich.console import Console
 from rich.live import Live
 
-from loadtests.demo.checks import Findings, check_http, check_sockets
+from loadtests.demo.boards import board_names, week_of
+from loadtests.demo.checks import Findings, check_boards, check_http, check_sockets
 from loadtests.demo.city import Place, ids, opinions
 from loadtests.demo.model import les_miserables, number_of_posts, rounds
 from loadtests.demo.people import Person
@@ -30,6 +32,7 @@ from server.binaries import CannotStart
 SETTLED_S = 20.0
 TOLD = 100  # faults, in words
 INTERRUPTED = 130
+BOARDS_EACH = 7  # of so many people one keeps boards
 PAUSE_S = 4.0  # between two acts of a person, on average
 ENVIRONMENT = {
     "POTLUCK_RATE_LIMITS": "off",  # everybody comes from one address
@@ -41,13 +44,15 @@ ENVIRONMENT = {
 
 
 class Report(msgspec.Struct):
-    """What `--once` prints. `follows`, `likes` and `rankings` are as HTTP tells them; the last three say whether all is
+    """What `--once` prints. `follows`, `likes` and `rankings` are as HTTP tells them, `boards` are those that
+    somebody keeps; the last three say whether all is
     well."""
 
     people: int
     follows: int
     likes: int
     rankings: int
+    boards: int
     events: int
     seconds: float
     latency_ms: dict[str, float]
@@ -117,14 +122,16 @@ async def play_once(potluck: Potluck, *, kill: bool) -> int:
             _like(people, (lambda: _kill_a_server(potluck)) if kill else (lambda: None)), _dine(people, places)
         )
         database = await asyncpg.connect(potluck.database_url())
-        await _settled(people, places, database)
+        await _settled(lambda: check_sockets(people, places, database))
         await _each(people, _read)
-        findings = await _settled(people, places, database)
+        findings = await _settled(lambda: check_sockets(people, places, database))
         await database.close()
+        boards = await _settled(lambda: check_boards(people, places))
+        findings.wrong += boards.wrong
         await check_http(people, places, findings)
     for fault in findings.faults[:TOLD]:
         _say(fault)
-    report = _report(people, findings, time.monotonic() - begun)
+    report = _report(people, findings, boards.boards, time.monotonic() - begun)
     print(msgspec.json.encode(report).decode(), flush=True)
     return 1 if findings.faults else 0
 
@@ -154,8 +161,11 @@ async def _gather(people: Sequence[Person]) -> Sequence[Place]:
     await _each(people, follow)
     await _each(people, lambda person: person.publish(number_of_posts(person.friends)))
     places = await people[0].open_city()
-    for person in people:
+    boards = board_names(week_of(datetime.now(UTC)))
+    for number, person in enumerate(people):
         person.watch_city()
+        if number % BOARDS_EACH == 0:
+            person.watch_boards(boards)
     await _until(lambda: all(person.client.settled for person in people), "the topics of their posts and city")
     return places
 
@@ -175,7 +185,7 @@ async def _like(people: Sequence[Person], in_the_middle: Callable[[], None]) -> 
     """Everybody at once, but nobody a second post before all have liked the first: what is shown depends on that."""
     by_name = {person.name: person for person in people}
     plan = list(rounds({person.name: person.friends for person in people}))
-    left = sum(len(friends) for likes in plan for friends in likes.values()) * 3 // 5
+    left = sum(len(friends) for likes in plan for friends in likes.values()) // 4
 
     async def like(person: Person, number: int, friends: Sequence[str]) -> None:
         nonlocal left
@@ -212,23 +222,24 @@ async def _read(person: Person) -> None:
             pass
 
 
-async def _settled(people: Sequence[Person], places: Sequence[Place], database: asyncpg.Connection) -> Findings:
-    """What the sockets told when all is told, or too late."""
+async def _settled(check: Callable[[], Awaitable[Findings]]) -> Findings:
+    """What a check finds when all is told, or too late."""
     give_up = time.monotonic() + SETTLED_S
     while True:
-        findings = await check_sockets(people, places, database)
+        findings = await check()
         if not findings.faults or time.monotonic() > give_up:
             return findings
         await asyncio.sleep(0.1)
 
 
-def _report(people: Sequence[Person], findings: Findings, seconds: float) -> Report:
+def _report(people: Sequence[Person], findings: Findings, boards: int, seconds: float) -> Report:
     sockets = [person.client.contract for person in people]
     return Report(
         people=len(people),
         follows=findings.follows,
         likes=findings.likes,
         rankings=findings.rankings,
+        boards=boards,
         events=sum(person.events for person in people),
         seconds=round(seconds, 1),
         latency_ms=percentiles_ms(list(chain.from_iterable(person.delays_s for person in people))),

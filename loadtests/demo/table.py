@@ -7,7 +7,8 @@ from typing import Any
 from rich.console import Console, Group
 from rich.table import Table
 
-from loadtests.demo.city import CITY
+from loadtests.demo.boards import KITCHENS_BOARD
+from loadtests.demo.city import CITY, DISH_TYPE
 from loadtests.demo.people import Person
 from loadtests.http import percentiles_ms
 
@@ -15,10 +16,30 @@ SHOWN = 8  # of what is trending
 
 
 def table(people: Sequence[Person], url: str, console: Console) -> Group:
-    """What is trending, and as many people as fit, those with most friends first."""
-    listed = people[0].trending[:SHOWN]
-    room = console.height - 7 - (len(listed) + 4 if listed else 0)
-    return Group(*([_trending(listed)] if listed else []), _people(people, url, max(room, 1)))
+    """What is trending, the best kitchens, and as many people as fit, those with most friends first."""
+    listed, kitchens = people[0].trending[:SHOWN], _kitchens(people[0])[:SHOWN]
+    beside = Table.grid(expand=True, padding=(0, 1))
+    beside.add_column(ratio=3)
+    beside.add_column(ratio=2)
+    beside.add_row(_trending(listed), _best(kitchens))
+    rows = max(len(listed), len(kitchens))
+    room = console.height - 7 - (rows + 4 if rows else 0)
+    return Group(*([beside] if rows else []), _people(people, url, max(room, 1)))
+
+
+def _kitchens(person: Person) -> Sequence[dict[str, Any]]:
+    """The board of the city's kitchens."""
+    return [row for each in person.boards if each.board.name == KITCHENS_BOARD for row in each.board.items]
+
+
+def _best(kitchens: Sequence[dict[str, Any]]) -> Table:
+    made = Table(title=f"The best {DISH_TYPE} in {CITY}", expand=True)
+    made.add_column("", justify="right")
+    made.add_column("where", no_wrap=True, ratio=1)
+    made.add_column("score", justify="right")
+    for each in kitchens:
+        made.add_row(str(each["rank"]), each["name"], f"{each['score']:.2f}")
+    return made
 
 
 def _trending(listed: Sequence[dict[str, Any]]) -> Table:

@@ -68,6 +68,7 @@ def test_everybody_hears_everything_once_and_every_number_is_right_though_a_serv
     edges = weights()
     assert (report["people"], report["follows"], report["likes"]) == (77, 2 * len(edges), 2 * sum(edges))
     assert report["rankings"] > 0
+    assert report["boards"] == 11 * 6, "every seventh keeps those of dishes, kitchens and people, each also of the week"
     assert "killed server process" in said
     assert report["reconnects"] > 0
     assert (report["resets"], report["gaps"]) == (0, 0)
