@@ -81,7 +81,10 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
         int, Meta(description="Of people who rank a dish first, so many are told of its places at most.", ge=0)
     ] = 100
     leaderboards_told: Annotated[
-        int, Meta(description="Scores of dishes that a fold tells at most, beside those in windows.", ge=0)
+        int,
+        Meta(
+            description="Of a new prior, boards of up to so many tell every score; larger ones the first 100's.", ge=0
+        ),
     ] = 5_000
     trending_pace_s: Annotated[
         float, Meta(description="Least time between two folds of what is trending, so between two lists, seconds.")

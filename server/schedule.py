@@ -9,7 +9,7 @@ import structlog
 
 from domain import eventlog
 from domain.idempotency.actions import forget_old_answers
-from domain.leaderboards.actions import forget_gone
+from domain.leaderboards.actions import forget_gone, rescore_some
 from domain.notifications.actions import forget_suppressed
 from domain.settings import settings
 from domain.trending.actions import let_go
@@ -37,6 +37,7 @@ JOBS = (
     Job("suppressed notifications", 3600, forget_suppressed),
     Job("old acts about dishes", 30, let_go),
     Job("entries that left their boards", 3600, forget_gone),
+    Job("scores of large boards", 5, rescore_some),
 )
 
 

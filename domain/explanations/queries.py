@@ -30,8 +30,9 @@ class ActivityShare(msgspec.Struct, frozen=True):
 
 class Explanation(BoardEntry, frozen=True, kw_only=True):
     """Why it has its score. Of dishes and restaurants: (`prior_weight` * `prior` + `points`) / (`prior_weight` +
-    `weight`), where `points` and `weight` are sums over what people ranked; `prior` is the mean of the whole board. Of
-    people: their `points`. `ranks` and `activities` say what they are made of, on boards of all time."""
+    `weight`), where `points` and `weight` are sums over what people ranked; `prior` is the mean of the whole board, of
+    a large one as it was when this score was made. Of people: their `points`. `ranks` and `activities` say what they
+    are made of, on boards of all time."""
 
     prior: float | None
     prior_weight: int
@@ -71,7 +72,7 @@ async def explain_entry(viewer: Viewer, name: str, entity_id: UUID) -> Explanati
         activities = [ActivityShare(*each.values()) for each in await db.fetch(ACTIVITY_SHARES, entity_id)]
     elif board.season == ALL_TIME:
         ranks = [RankShare(*each.values()) for each in await db.fetch(RANK_SHARES[board.kind], entity_id)]
-    prior = part.board["prior"]
+    prior = row["prior"]
     return Explanation(
         **place_of(board, row, place),
         prior=None if prior is None else float(prior),

@@ -1,6 +1,6 @@
 """Changing who and what stands on boards: scores, windows, versions, and the news of them."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from datetime import datetime
 from decimal import Decimal
 from typing import Final, NamedTuple
@@ -11,10 +11,10 @@ from domain.clock import stamp
 from domain.eventlog import Event, emit_all
 from domain.ids import DishID
 from domain.leaderboards.events import BoardCrossed, DishScore, LeaderboardChanged, Move
+from domain.leaderboards.queries import read_windows
 from domain.leaderboards.rules import (
     ALL_TIME,
     SCALE,
-    WINDOW,
     Kind,
     Seat,
     Window,
@@ -23,14 +23,17 @@ from domain.leaderboards.rules import (
     mean,
     next_prior,
     parse_board,
-    ranked,
+    parts,
+    reranked,
 )
 from domain.settings import settings
 
 SMALL: Final = 1_000
-"""Boards of up to so many entries get other scores together, in one statement."""
-RESCORED_AT_ONCE: Final = 20_000
-"""So many entries of a larger one do, in a statement."""
+"""Boards of up to so many entries get other scores at once, larger ones by and by."""
+RESCORED_AT_ONCE: Final = 5_000
+"""About so many entries get other scores in a statement: a tenth of a second."""
+RESCORED_IN_TURN: Final = 50
+"""So many parts of large boards do, before what else is to be done by the hour gets its turn."""
 
 
 class Entry(NamedTuple):
@@ -46,6 +49,7 @@ class Entry(NamedTuple):
 
 GONE: Final = None
 _NOTHING: Final = Entry("", None, Decimal(0), Decimal(0), 0, datetime.min)  # noqa: DTZ901 - no time at all
+
 Place = tuple[str, UUID]
 """A board's name, and whom or what of it."""
 
@@ -63,6 +67,8 @@ class _Held(NamedTuple):
     points: Decimal
     prior: Decimal | None
     seq: int
+    rescored: int
+    rescoring: int
 
 
 # One that was there before and is forgotten goes on behind all its versions: each of them had a change of its own.
@@ -73,7 +79,7 @@ ON CONFLICT (name) DO NOTHING
 """
 
 HOLD_BOARDS = """
-SELECT id, name, kind, season, version, size, weight, points, prior, seq FROM leaderboards
+SELECT id, name, kind, season, version, size, weight, points, prior, seq, rescored, rescoring FROM leaderboards
 WHERE name = ANY($1::text[]) ORDER BY id FOR NO KEY UPDATE
 """
 
@@ -103,7 +109,7 @@ FROM unnest($1::int[], $2::numeric[]) AS b (id, prior)
 WHERE e.board_id = b.id AND e.score <> board_score(b.prior, e.weight, e.points)
 """
 
-# The same, a part at a time: of those up to $4 the next ones behind $3. What gets a new score is behind $4 then.
+# Of a large one, the next ones behind $3 of those up to $4. What gets a new score is behind $4 then.
 RESCORE_PART = """
 WITH part AS MATERIALIZED (
     SELECT entity_id, seq FROM leaderboard_entries
@@ -116,14 +122,11 @@ WITH part AS MATERIALIZED (
 SELECT max(seq) FROM part
 """
 
-WINDOWS = """
-SELECT b.id AS board_id, e.entity_id, e.score, e.name, e.image_url, e.reached_at
-FROM unnest($1::int[]) AS b (id), LATERAL (
-    SELECT * FROM leaderboard_entries e WHERE e.board_id = b.id AND e.score IS NOT NULL
-    ORDER BY -e.score, e.reached_at, e.entity_id LIMIT $2
-) e
-ORDER BY b.id, -e.score, e.reached_at, e.entity_id
-"""
+# Before the new prior is saved: what is there by now has scores of the former one.
+BEGIN_RESCORING = "UPDATE leaderboards SET former = prior, rescored = 0, rescoring = seq WHERE id = ANY($1::int[])"
+END_RESCORING = "UPDATE leaderboards SET rescoring = 0 WHERE id = ANY($1::int[])"
+RESCORED = "UPDATE leaderboards SET rescored = $2 WHERE id = $1"
+BEING_RESCORED = "SELECT name FROM leaderboards WHERE rescoring > 0 ORDER BY id LIMIT 1"
 
 SAVE = """
 UPDATE leaderboards b SET version = new.version, size = new.size, weight = new.weight, points = new.points,
@@ -164,7 +167,7 @@ class _Span(NamedTuple):
 async def change(changed: dict[Place, Entry | None], old: dict[Place, Entry]) -> None:
     """Write these entries, give the boards the prior that they have then, and tell it."""
     held = await _hold({board for board, _ in changed})
-    before = await _windows(held)
+    before = await read_windows([board.id for board in held])
     now = _after(held, changed, old)
     rows = [
         (now[board].id, entity_id, *entry, now[board].prior) for (board, entity_id), entry in changed.items() if entry
@@ -174,19 +177,19 @@ async def change(changed: dict[Place, Entry | None], old: dict[Place, Entry]) ->
     gone = [(now[board].id, entity_id) for (board, entity_id), entry in changed.items() if entry is GONE]
     if gone:
         await db.execute(REMOVE, *zip(*gone, strict=True))
-    await _rescore([(board, now[board.name].prior) for board in held if board.prior != now[board.name].prior])
-    await _save(held, now, before)
+    await _rescore([(board, now[board.name]) for board in held])
+    await _save(held, now, before, settings.leaderboards_told)
 
 
-async def _save(held: Sequence[_Held], now: Mapping[str, _Held], before: Mapping[int, Window]) -> None:
-    """Store what the boards came to be, and tell what of them is seen differently."""
-    after = await _windows(held)
+async def _save(held: Sequence[_Held], now: dict[str, _Held], before: dict[int, Window], told: int) -> None:
+    """Have the boards be as they are now, and tell what is seen of it; of other scores up to so many a board."""
+    after = await read_windows([board.id for board in held])
     spans = [_Span(board, now[board.name], before[board.id], after[board.id]) for board in held]
     seen = [span for span in spans if changes(span.before, span.after) or span.was.size != span.now.size]
     spans = [span._replace(now=span.now._replace(version=span.was.version + (span in seen))) for span in spans]
     saved = [(now.id, now.version, now.size, now.weight, now.points, now.prior) for _, now, _, _ in spans]
     await db.execute(SAVE, *zip(*saved, strict=True))
-    await emit_all([*await _moves(spans), *await _scores(spans), *_crossings(spans)])
+    await emit_all([*await _moves(spans), *await _scores(spans, told), *_crossings(spans)])
 
 
 async def _hold(names: set[str]) -> list[_Held]:
@@ -212,35 +215,53 @@ def _after(held: Sequence[_Held], changed: dict[Place, Entry | None], old: dict[
         exact = None if board.kind == "users" else mean(weight, points)
         follows = size <= settings.leaderboards_exact_size
         prior = next_prior(board.prior, exact, follows=follows, tolerance=settings.leaderboards_tolerance)
+        if board.rescoring and size > SMALL:  # one after the other
+            prior = board.prior
         after[board.name] = board._replace(size=size, weight=weight, points=points, prior=prior)
     return after
 
 
-async def _rescore(boards: Sequence[tuple[_Held, Decimal | None]]) -> None:
-    """Give what is on these boards the scores that their new priors make of them."""
-    small = [(board.id, prior) for board, prior in boards if board.size <= SMALL]
-    if small:
-        await db.execute(RESCORE, *zip(*small, strict=True))
-    for board, prior in boards:
-        seq: int | None = 0 if board.size > SMALL else None
-        while seq is not None:
-            seq = await db.fetchval(RESCORE_PART, board.id, prior, seq, board.seq, RESCORED_AT_ONCE)
+async def _rescore(boards: Sequence[tuple[_Held, _Held]]) -> None:
+    """Give what is on these boards, before and after a change, the scores that new priors make of it: on small ones at
+    once, and on large ones later, so that no change ever takes long."""
+    changed = [(was, now) for was, now in boards if was.prior != now.prior or (was.rescoring and now.size <= SMALL)]
+    small = [now for _, now in changed if now.size <= SMALL]
+    for part in parts([board.size for board in small], RESCORED_AT_ONCE):
+        await db.execute(RESCORE, [board.id for board in small[part]], [board.prior for board in small[part]])
+    if ended := [was.id for was, now in changed if was.rescoring and now.size <= SMALL]:
+        await db.execute(END_RESCORING, ended)
+    if begun := [now.id for _, now in changed if now.size > SMALL]:
+        await db.execute(BEGIN_RESCORING, begun)
 
 
-async def _windows(held: Sequence[_Held]) -> dict[int, Window]:
-    """The first of each board."""
-    found: dict[int, list[db.Row]] = {board.id: [] for board in held}
-    for row in await db.fetch(WINDOWS, list(found), WINDOW):
-        found[row["board_id"]].append(row)
-    return {board_id: _window(rows) for board_id, rows in found.items()}
+async def rescore_some() -> None:
+    """Go on with large boards that have a new prior, a part after the other, each a change of its own."""
+    for _ in range(RESCORED_IN_TURN):
+        if not await rescore_part():
+            return
 
 
-def _window(rows: Sequence[db.Row]) -> Window:
-    places = ranked([row["score"] for row in rows], 1, 1)
-    return {
-        row["entity_id"]: Seat(*place, row["score"], row["name"], row["image_url"], row["reached_at"])
-        for row, place in zip(rows, places, strict=True)
-    }
+async def rescore_part() -> bool:
+    """Give the next part of a large board its new scores; False when there is none."""
+    async with db.transaction():
+        name = await db.fetchval(BEING_RESCORED)
+        if name is None:
+            return False
+        held = await _hold({name})
+        (board,) = held
+        before = await read_windows([board.id for board in held])
+        args = (board.id, board.prior, board.rescored, board.rescoring, RESCORED_AT_ONCE)
+        upto = await db.fetchval(RESCORE_PART, *args)
+        if upto is None:  # meanwhile the mean may have moved on
+            await db.execute(END_RESCORING, [board.id])
+            held = [board._replace(rescoring=0)]
+        else:
+            await db.execute(RESCORED, board.id, upto)
+        now = _after(held, {}, {})
+        await _rescore([(each, now[each.name]) for each in held])
+        told = settings.leaderboards_told if board.size <= settings.leaderboards_told else 0
+        await _save(held, now, before, told)
+        return True
 
 
 async def _moves(spans: Sequence[_Span]) -> list[tuple[Event, str]]:
@@ -277,15 +298,15 @@ def _move(entity_id: UUID, span: _Span, outside: dict[tuple[int, UUID], Seat]) -
     )
 
 
-async def _scores(spans: Sequence[_Span]) -> list[tuple[Event, str]]:
-    """The scores of dishes that changed, and their ranks."""
+async def _scores(spans: Sequence[_Span], most: int) -> list[tuple[Event, str]]:
+    """The scores of dishes that changed, up to so many a board, and whose rank did."""
     boards = {span.now.id: span for span in spans if (span.now.kind, span.now.season) == ("dishes", ALL_TIME)}
     if not boards:
         return []
     since = [(board_id, span.was.seq) for board_id, span in boards.items()]
-    seen = [(board_id, each) for board_id, span in boards.items() for each in _reranked(span)]
+    seen = [(board_id, each) for board_id, span in boards.items() for each in reranked(span.before, span.after)]
     others = [[board_id for board_id, _ in seen], [dish_id for _, dish_id in seen]]
-    rows = await db.fetch(SCORES, *zip(*since, strict=True), settings.leaderboards_told, *others)
+    rows = await db.fetch(SCORES, *zip(*since, strict=True), most, *others)
     told: dict[DishID, DishScore] = {}
     for row in sorted(rows, key=lambda row: row["score"] is not None):  # one that moved to another board is there
         span, dish_id, score = boards[row["board_id"]], row["entity_id"], row["score"]
@@ -320,20 +341,15 @@ def _crossings(spans: Sequence[_Span]) -> Iterator[tuple[Event, None]]:
             )
 
 
-def _reranked(span: _Span) -> Iterator[UUID]:
-    """Whose rank in the window is another, or who is in it no longer."""
-    for entity_id in changes(span.before, span.after):
-        was, seat = span.before.get(entity_id), span.after.get(entity_id)
-        if (was and was.rank) != (seat and seat.rank):
-            yield entity_id
-
-
-# As if nobody had counted: of another copy, too.
+# As if nobody had counted: of another copy, too. $2 is up to which size scores are made at once.
 RECOUNT = """
 UPDATE leaderboards b SET size = due.size, weight = due.weight, points = due.points, copy_id = gen_random_uuid(),
+    seq = greatest(b.seq, due.seq), former = b.prior, rescored = 0,
+    rescoring = CASE WHEN due.size > $2 THEN greatest(b.seq, due.seq) ELSE 0 END,
     prior = CASE WHEN b.kind <> 'users' THEN round(due.points / nullif(due.weight, 0), 4) END
 FROM (
-    SELECT count(*)::int AS size, coalesce(sum(e.weight), 0) AS weight, coalesce(sum(e.points), 0) AS points
+    SELECT count(*)::int AS size, coalesce(sum(e.weight), 0) AS weight, coalesce(sum(e.points), 0) AS points,
+        max(e.seq) AS seq
     FROM leaderboard_entries e
     WHERE e.board_id = (SELECT id FROM leaderboards WHERE name = $1) AND e.score IS NOT NULL
 ) due
@@ -342,13 +358,15 @@ WHERE b.name = $1
 
 
 async def recount(name: str) -> None:
-    """Give a board the size, the sums and the prior that its entries have, and them their scores; and tell it."""
+    """Give a board the size, the sums and the prior that its entries have, and them their scores, on a large one by and
+    by; and tell it."""
     held = await _hold({name})
-    before = await _windows(held)
-    await db.execute(RECOUNT, name)
+    before = await read_windows([board.id for board in held])
+    await db.execute(RECOUNT, name, SMALL)
     (board,) = await _hold({name})
-    await _rescore([(board, board.prior)])
-    await _save(held, {name: board}, before)
+    if board.size <= SMALL:
+        await db.execute(RESCORE, [board.id], [board.prior])
+    await _save(held, {name: board}, before, settings.leaderboards_told)
 
 
 FORGET_GONE = """

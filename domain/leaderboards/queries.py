@@ -17,8 +17,11 @@ from domain.ids import DishID, UserID
 from domain.leaderboards.rules import (
     ALL_TIME,
     SCALE,
+    WINDOW,
     Board,
     Kind,
+    Seat,
+    Window,
     parse_board,
     parse_season,
     ranked,
@@ -160,8 +163,9 @@ class Behind(NamedTuple):
 # is a row of its own, once at least. `ahead` are those between an entry and the one before it, and `level` of these
 # those with its own score: however many entries, the board is read once.
 _READ = """
-SELECT b.id, b.copy_id, b.seq, b.size, b.version, b.prior, e.entity_id, e.name, e.image_url, e.score, e.reached_at,
+SELECT b.id, b.copy_id, b.seq, b.size, b.version, e.entity_id, e.name, e.image_url, e.score, e.reached_at,
     e.weight, e.points, e.ratings,
+    CASE WHEN e.seq > b.rescored AND e.seq <= b.rescoring THEN b.former ELSE b.prior END AS prior,
     CASE WHEN ($6 OR e.n = 1) AND b.size <= $7::int THEN (
         SELECT count(*) FROM leaderboard_entries o WHERE o.board_id = b.id AND o.score IS NOT NULL
             AND (-o.score, o.reached_at, o.entity_id) >= (-e.score_before, e.reached_before, e.id_before)
@@ -200,8 +204,11 @@ _CHOSEN: Final[dict[Kind, str]] = {
     "restaurants": "(SELECT DISTINCT k.restaurant_id" + _RANKED + ")",
 }
 
-_FOLLOWING = """SELECT e.* FROM chosen_here AS chosen (id)
-        JOIN leaderboard_entries e ON e.entity_id = chosen.id AND e.board_id = b.id AND e.score IS NOT NULL
+# OFFSET 0: each is looked up by its key, and the board is not walked through.
+_FOLLOWING = """SELECT e.* FROM chosen_here AS chosen (id), LATERAL (
+            SELECT * FROM leaderboard_entries o
+            WHERE o.entity_id = chosen.id AND o.board_id = b.id AND o.score IS NOT NULL OFFSET 0
+        ) e
         WHERE ($4::uuid IS NULL OR (-e.score, e.reached_at, e.entity_id) > (-$2::bigint, $3, $4))
         ORDER BY -e.score, e.reached_at, e.entity_id LIMIT $5"""
 
@@ -223,6 +230,32 @@ READ_AROUND = _READ.replace(
             ORDER BY -e.score, e.reached_at, e.entity_id LIMIT $5 + 1)
         ) beside WHERE me.board_id = b.id AND me.entity_id = $9 AND me.score IS NOT NULL""",
 )
+
+WINDOWS = """
+SELECT b.id AS board_id, e.entity_id, e.score, e.name, e.image_url, e.reached_at
+FROM unnest($1::int[]) AS b (id), LATERAL (
+    SELECT * FROM leaderboard_entries e WHERE e.board_id = b.id AND e.score IS NOT NULL
+    ORDER BY -e.score, e.reached_at, e.entity_id LIMIT $2
+) e
+ORDER BY b.id, -e.score, e.reached_at, e.entity_id
+"""
+
+
+async def read_windows(boards: Collection[int]) -> dict[int, Window]:
+    """The first of each board, by its number."""
+    found: dict[int, list[db.Row]] = {board_id: [] for board_id in boards}
+    for row in await db.fetch(WINDOWS, boards, WINDOW):
+        found[row["board_id"]].append(row)
+    return {board_id: _window(rows) for board_id, rows in found.items()}
+
+
+def _window(rows: Sequence[db.Row]) -> Window:
+    places = ranked([row["score"] for row in rows], 1, 1)
+    return {
+        row["entity_id"]: Seat(*place, row["score"], row["name"], row["image_url"], row["reached_at"])
+        for row, place in zip(rows, places, strict=True)
+    }
+
 
 EVERY_SIZE: Final = 2**31 - 1
 TRIES: Final = 3

@@ -1,7 +1,7 @@
 """What boards are called, which week a season is, and what a window's change is; without I/O."""
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, date, datetime, timedelta
 from decimal import ROUND_HALF_UP, Decimal
 from typing import Final, Literal, NamedTuple
@@ -114,6 +114,18 @@ def next_prior(prior: Decimal | None, exact: Decimal | None, *, follows: bool, t
     return prior
 
 
+def parts(sizes: Sequence[int], most: int) -> Iterator[slice]:
+    """Slices that are together about so large: none but a single one is larger than that."""
+    start, size = 0, 0
+    for i, each in enumerate(sizes):
+        if i > start and size + each > most:
+            yield slice(start, i)
+            start, size = i, 0
+        size += each
+    if sizes:
+        yield slice(start, None)
+
+
 class Seat(NamedTuple):
     """Somebody or something in a window: what a client shows of it."""
 
@@ -143,6 +155,16 @@ def changes(before: Window, after: Window) -> list[UUID]:
     """Whose place, rank, score, name, picture or time differs; first those that left, then by place."""
     left = [each for each in before if each not in after]
     return left + [each for each, seat in after.items() if before.get(each) != seat]
+
+
+def reranked(before: Window, after: Window) -> list[UUID]:
+    """Whose rank in the window is another, or who is in it no longer."""
+
+    def rank_in(window: Window, entity_id: UUID) -> int | None:
+        seat = window.get(entity_id)
+        return None if seat is None else seat.rank
+
+    return [each for each in changes(before, after) if rank_in(before, each) != rank_in(after, each)]
 
 
 FIRST: Final = (3, 10)

@@ -7,7 +7,8 @@ from domain.db import DB
 
 
 class Leaderboards(Table, tablename="leaderboards", db=DB):
-    """A board, from its first entry on. `weight` and `points` are sums over its entries."""
+    """A board, from its first entry on. `weight` and `points` are sums over its entries. Those whose last change lies
+    behind `rescored` and not behind `rescoring` have the score that the `former` prior makes of them."""
 
     id = Integer(primary_key=True)
     name = Text(unique=True)
@@ -20,6 +21,9 @@ class Leaderboards(Table, tablename="leaderboards", db=DB):
     weight = Numeric()
     points = Numeric()
     prior = Numeric(digits=(5, 4), null=True)
+    former = Numeric(digits=(5, 4), null=True)
+    rescored = BigInt()
+    rescoring = BigInt()
     seq = BigInt()
     forgotten = BigInt()
     copy_id = UUID()

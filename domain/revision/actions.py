@@ -6,7 +6,7 @@ from uuid import UUID
 
 from domain.clock import now
 from domain.db import transaction
-from domain.leaderboards.actions import recount
+from domain.leaderboards.actions import recount, rescore_part
 from domain.leaderboards.rules import ALL_TIME, Kind, season_of
 from domain.passing import LOOKS, has_folded, hold_fold
 from domain.revision.queries import Difference, boards_that_differ, entries_that_differ, next_of
@@ -56,6 +56,8 @@ async def mend() -> AsyncGenerator[str]:
             await hold_fold("leaderboards")
             await recount(each.board)
         yield str(each)
+    while await rescore_part():
+        pass
 
 
 async def _look_at(kind: Kind, ids: list[UUID]) -> _Found:

@@ -107,11 +107,13 @@ SELECT b.name AS board, round(due.points / nullif(due.weight, 0), 4) AS mean, b.
 FROM leaderboards b LEFT JOIN LATERAL (
     SELECT count(*)::int AS size, coalesce(sum(e.weight), 0) AS weight, coalesce(sum(e.points), 0) AS points,
         count(*) FILTER (WHERE e.score <> round(CASE WHEN b.kind = 'users' THEN e.points
-            ELSE (5 * b.prior + e.points) / (5 + e.weight) END * 10000)) AS wrong
+            ELSE (5 * CASE WHEN e.seq > b.rescored AND e.seq <= b.rescoring THEN b.former ELSE b.prior END
+                + e.points) / (5 + e.weight) END * 10000)) AS wrong
     FROM leaderboard_entries e WHERE e.board_id = b.id AND e.score IS NOT NULL
 ) due ON true
 WHERE (due.size, due.weight, due.points) IS DISTINCT FROM (b.size, b.weight, b.points) OR due.wrong > 0
-    OR (b.kind <> 'users' AND due.size > 0 AND abs(round(due.points / nullif(due.weight, 0), 4) - b.prior)
+    OR (b.kind <> 'users' AND b.rescoring = 0 AND due.size > 0
+        AND abs(round(due.points / nullif(due.weight, 0), 4) - b.prior)
         > CASE WHEN due.size <= $1 THEN 0 ELSE $2::float8::numeric END)
 ORDER BY b.name
 """

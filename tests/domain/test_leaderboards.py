@@ -1,8 +1,11 @@
 """Boards through what can be done: who stands where, since when, and who may listen."""
 
 from datetime import UTC, datetime
+from decimal import Decimal
+from uuid import UUID
 
 import msgspec
+import pytest
 
 from domain import db
 from domain.accounts.actions import ProfileChanges, change_profile
@@ -10,7 +13,9 @@ from domain.clock import now
 from domain.dishes.actions import DishChanges, edit_dish
 from domain.dishes.queries import Dish
 from domain.eventlog import Logged
-from domain.leaderboards.actions import forget_gone
+from domain.explanations.queries import explain_entry
+from domain.leaderboards import actions
+from domain.leaderboards.actions import Entry, change, forget_gone, rescore_part
 from domain.leaderboards.queries import board_access
 from domain.leaderboards.rules import season_name, season_of
 from domain.rankings.actions import NewRanking, rank_dish, unrank_dish
@@ -165,3 +170,61 @@ async def test_what_cannot_be_had_any_more_leaves_the_boards_until_it_can_be(dat
         seen.append([len(folder.client[each][1]) for each in boards])
 
     assert seen == [[1, 1], [0, 0], [1, 1]]
+
+
+CHANGED = "SELECT count(*) FROM leaderboard_entries WHERE seq > $1"
+WRONG = """
+SELECT count(*) FROM leaderboard_entries e JOIN leaderboards b ON b.id = e.board_id
+WHERE e.score <> board_score(b.prior, e.weight, e.points)
+"""
+VERSIONS = """
+SELECT (data->>'from_version')::int, (data->>'version')::int FROM events WHERE type = 'leaderboard.changed' ORDER BY seq
+"""
+
+
+async def test_a_new_prior_goes_through_a_large_board_a_part_at_a_time_and_every_score_says_which_one_it_has(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(actions, "SMALL", 4)
+    monkeypatch.setattr(actions, "RESCORED_AT_ONCE", 5)
+    await make_restaurant(city="Paris", country="France")
+    viewer, name, noon = await make_user(), "dishes:paris:pizza", datetime(2026, 11, 21, 12, tzinfo=UTC)
+    places = [(name, UUID(int=i)) for i in range(12)]
+    board = {place: Entry("Pizza", None, Decimal(1), Decimal(1 + place[1].int % 5), 1, noon) for place in places}
+    await change(dict(board), {})
+    seq = await db.fetchval("SELECT seq FROM leaderboards")
+
+    await change({places[0]: board[places[0]]._replace(weight=Decimal(100), points=Decimal(500))}, board)
+    changed, wrong, whys = [await db.fetchval(CHANGED, seq)], [await db.fetchval(WRONG)], list[float]()
+    while await rescore_part():
+        changed.append(await db.fetchval(CHANGED, seq))
+        wrong.append(await db.fetchval(WRONG))
+        explained = [await explain_entry(viewer, name, entity_id) for _, entity_id in places]
+        whys += [abs((5 * (each.prior or 0) + each.points) / (5 + each.weight) - each.score) for each in explained]
+
+    assert changed == [1, 6, 11, 12, 12]
+    assert wrong == [11, 6, 1, 0, 0]
+    assert max(whys) <= 0.0001
+    (_, first), *later = [tuple(row.values()) for row in await db.fetch(VERSIONS)]
+    assert later == [(first + i, first + i + 1) for i in range(4)]
+
+
+async def test_a_mean_that_moved_on_while_a_large_board_got_its_scores_is_followed_then(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(actions, "SMALL", 4)
+    monkeypatch.setattr(actions, "RESCORED_AT_ONCE", 5)
+    places = [("dishes:paris:pizza", UUID(int=i)) for i in range(8)]
+    board = {place: Entry("Pizza", None, Decimal(1), Decimal(1), 1, datetime.now(UTC)) for place in places}
+    better = {place: entry._replace(points=Decimal(5)) for place, entry in board.items()}
+    await change(dict(board), {})
+
+    for place in places:
+        await change({place: better[place]}, board)
+    behind = await db.fetchval("SELECT prior FROM leaderboards")
+    while await rescore_part():
+        pass
+
+    assert behind == Decimal("1.5")
+    assert await db.fetchval("SELECT prior FROM leaderboards") == 5
+    assert await db.fetchval(WRONG) == 0

@@ -49,6 +49,7 @@ acts = st.one_of(
     st.tuples(st.just("place"), st.just(0), st.integers(0, PLACES - 1), st.integers(0, 2)),
     st.tuples(st.just("leave"), who, st.just(0), st.just(0)),
     st.tuples(st.just("fold"), st.just(0), st.just(0), st.sampled_from([1, 2, 100])),
+    st.tuples(st.just("rescore"), st.just(0), st.just(0), st.just(0)),
     st.tuples(st.just("week"), st.just(0), st.just(0), st.just(0)),
 )
 
@@ -143,6 +144,12 @@ class World:
         await self.folder.fold(size)
         await self.check()
 
+    async def _rescore(self, _: Viewer, __: int, ___: int) -> None:
+        await self.folder.fold()
+        await actions.rescore_part()
+        await self.folder.fold()
+        await self.check()
+
     async def _week(self, _: Viewer, __: int, ___: int) -> None:
         await self.folder.fold()
         await self.check()
@@ -198,5 +205,7 @@ async def test_boards_say_what_the_rows_say_whatever_is_done_and_however_it_is_f
             await world.begin()
             for act in sequence:
                 await world.act(*act)
+            await world.folder.fold()
+            await actions.rescore_some()
             await world.folder.fold()
             await world.check()

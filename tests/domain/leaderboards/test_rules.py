@@ -16,6 +16,7 @@ from domain.leaderboards.rules import (
     mean,
     next_prior,
     parse_board,
+    parts,
     ranked,
     season_begins,
     season_name,
@@ -201,3 +202,19 @@ def test_people_have_a_name_for_a_board(name: str, called: str) -> None:
     board = parse_board(name)
     assert board is not None
     assert title(board) == called
+
+
+@pytest.mark.parametrize(
+    ("sizes", "found"),
+    [
+        ([], []),
+        ([3], [[3]]),
+        ([2, 3, 1], [[2, 3], [1]]),
+        ([9, 1, 9], [[9], [1], [9]]),
+        ([1, 1, 1, 1, 1, 1], [[1, 1, 1, 1, 1], [1]]),
+    ],
+)
+def test_what_is_done_at_once_is_no_more_than_said_but_for_a_single_one(
+    sizes: list[int], found: list[list[int]]
+) -> None:
+    assert [sizes[part] for part in parts(sizes, 5)] == found
