@@ -1,12 +1,14 @@
 """Boards as sorted sets in Redis: how many are ahead of somebody, in O(log n) however many they are.
 
 PostgreSQL is the truth. A copy has the number of the last change that it holds, and answers for that very state only;
-who asks brings it up to date by the changes since, or makes it from nothing when it is not there. Two who do so at once
-do no harm: a change is applied to the state that it follows on, or not at all. Without Redis nobody knows: None.
+who asks brings it up to date by the changes since. When these are many, as when it is made from nothing, that goes on
+beside whoever asked, who is told nothing meanwhile. Two who do so at once do no harm: a change is applied to the state
+that it follows on, or not at all. Without Redis nobody knows: None.
 """
 
 import asyncio
 from collections.abc import Sequence
+from contextvars import Context
 from datetime import UTC, datetime, timedelta
 from time import monotonic
 from typing import Any, Final, NamedTuple
@@ -17,6 +19,7 @@ from prometheus_client import Counter
 from redis.exceptions import RedisError
 
 from domain import db
+from domain.eventlog import UNREADABLE
 from domain.settings import settings
 
 log = structlog.get_logger(__name__)
@@ -25,13 +28,13 @@ REBUILT: Final = Counter("potluck_board_copies_rebuilt_total", "Copies of boards
 UNKNOWN: Final = Counter("potluck_board_copies_unknown_total", "Places that Redis could not tell, and PostgreSQL did.")
 
 WAIT_S: Final = 0.25
-"""Longest wait for Redis: counting in PostgreSQL takes no longer."""
+"""Longest wait of somebody who asks: counting in PostgreSQL takes hardly longer."""
 PAUSE_S: Final = 1.0
 """How long nobody asks Redis after it has failed."""
-CHANGES: Final = 2_000
-"""Changes that are applied at once; Redis serves nobody else meanwhile."""
-STEPS: Final = 5
-"""So many times somebody who asks applies changes, at most; the next one goes on."""
+CHANGES: Final = 1_000
+"""Changes that are applied at once; Redis serves nobody else meanwhile, a few ms."""
+STEPS: Final = 3
+"""So many times somebody asks for a state before it is given up."""
 
 # KEYS: the set in order, and when each of it got there; '' is the last change in it, '-' the last that was forgotten
 # when it was begun. ARGV: the change before, this change, the last one that is forgotten, seconds to keep it; of each
@@ -107,15 +110,19 @@ class Seated(NamedTuple):
 
 
 class _Redis:
-    """The client, once there is one, and until when nobody asks it."""
+    """The client, once there is one, until when nobody asks it, and the one copy that is being made."""
 
     client: Any = None
     again_at = 0.0
+    copying: asyncio.Task[None] | None = None
+    copied: UUID | None = None
 
 
 def use(client: Any) -> None:
     """Ask this client from now on; None: nobody."""
-    _Redis.client, _Redis.again_at = client, 0.0
+    if _Redis.copying is not None:
+        _Redis.copying.cancel()
+    _Redis.client, _Redis.again_at, _Redis.copying, _Redis.copied = client, 0.0, None, None
 
 
 async def ahead_of(state: State, seated: Sequence[Seated]) -> list[tuple[int, int]] | None:
@@ -123,10 +130,13 @@ async def ahead_of(state: State, seated: Sequence[Seated]) -> list[tuple[int, in
     be told: Redis is away, or the board has changed since it was read."""
     if _Redis.client is None or monotonic() < _Redis.again_at:
         return None
+    if _Redis.copied == state.copy_id:
+        UNKNOWN.inc()
+        return None
     try:
         found = await _ask(state, seated)
     except (RedisError, OSError) as error:
-        log.warning("positions are counted: Redis cannot be reached", error=str(error))
+        log.warning("positions are counted: Redis cannot be reached", error=repr(error))
         _Redis.again_at = monotonic() + PAUSE_S
         found = None
     if found is None:
@@ -137,39 +147,74 @@ async def ahead_of(state: State, seated: Sequence[Seated]) -> list[tuple[int, in
 async def _ask(state: State, seated: Sequence[Seated]) -> list[tuple[int, int]] | None:
     asked = [part for each in seated for part in (_member(each), -each.score)]
     for _ in range(STEPS):
-        version, begun, *counts = await _run(ASK, state, state.seq, state.size, settings.leaderboards_copy_s, *asked)
+        args = (state.seq, state.size, settings.leaderboards_copy_s, *asked)
+        version, begun, *counts = await _run(WAIT_S, ASK, state, *args)
         if counts:
             return list(zip(counts[::2], counts[1::2], strict=True))
-        if not await _catch_up(state, int(version), int(begun)):
+        rest = await _catch_up(WAIT_S, state, int(version), int(begun))
+        if rest is None:
+            return None
+        if rest:
+            _copy_on(state)
             return None
     return None
 
 
-async def _catch_up(state: State, version: int, begun: int) -> bool:
-    """Apply what changed behind this version; False when the state that is asked for is in the past already."""
+def _copy_on(state: State) -> None:
+    """Make the rest of a copy, unless this process is making another one: who asks next begins it then."""
+    if _Redis.copied is None:
+        _Redis.copied = state.copy_id
+        # Not in the asker's context, whose transaction may end before.
+        _Redis.copying = asyncio.create_task(_copy(state), context=Context())
+
+
+async def _copy(state: State) -> None:
+    try:
+        await copy(state)
+    except (RedisError, *UNREADABLE) as error:
+        log.warning("a copy of a board is unfinished: who asks next goes on", error=repr(error))
+    finally:
+        _Redis.copied = None
+
+
+async def copy(state: State) -> None:
+    """Bring the copy of a board up to date, however much there is to do; whoever else wants PostgreSQL, Redis or this
+    process has half of the time. Raises RedisError and what the database raises."""
+    rest = True
+    while rest:
+        began = monotonic()
+        version, begun = (await _run(settings.redis_timeout_s, ASK, state, -1, 0, settings.leaderboards_copy_s))[:2]
+        rest = bool(await _catch_up(settings.redis_timeout_s, state, int(version), int(begun)))
+        await asyncio.sleep(monotonic() - began)
+
+
+async def _catch_up(wait_s: float, state: State, version: int, begun: int) -> bool | None:
+    """Apply what changed behind this version, and whether that was not all; None when the state that is asked for is in
+    the past already."""
     rows = await db.fetch(CHANGED, state.board_id, version, CHANGES)
     if not rows:
-        return False
+        return None
     upto, forgotten = rows[0]["upto"], rows[0]["forgotten"]
     if version > upto or (version < forgotten and begun < forgotten and version):
         # The database is older than it was; or it is forgotten that somebody left who may be in the copy.
-        await _run("return redis.call('DEL', KEYS[1], KEYS[2])", state)
-        return True
+        await _run(wait_s, "return redis.call('DEL', KEYS[1], KEYS[2])", state)
+        return await _catch_up(wait_s, state, 0, 0)
     if version == 0:
         REBUILT.inc()
     changed = [row for row in rows if row["seq"] is not None]
-    reached = changed[-1]["seq"] if len(changed) == CHANGES else upto
+    rest = len(changed) == CHANGES
+    reached = changed[-1]["seq"] if rest else upto
     parts: list[object] = []
     for row in changed:
         is_gone = row["score"] is None
         parts += [row["entity_id"].bytes, b"" if is_gone else _since(row["reached_at"]), -(row["score"] or 0)]
-    await _run(APPLY, state, version, reached, forgotten, settings.leaderboards_copy_s, *parts)
-    return reached <= state.seq
+    await _run(wait_s, APPLY, state, version, reached, forgotten, settings.leaderboards_copy_s, *parts)
+    return rest if rest or reached <= state.seq else None
 
 
-async def _run(script: str, state: State, *args: object) -> Any:
+async def _run(wait_s: float, script: str, state: State, *args: object) -> Any:
     key = f"potluck:{{board:{state.board_id}}}:{state.copy_id}"
-    async with asyncio.timeout(WAIT_S):
+    async with asyncio.timeout(wait_s):
         return await _Redis.client.eval(script, 2, f"{key}:order", f"{key}:since", *args)
 
 

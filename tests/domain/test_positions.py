@@ -5,13 +5,13 @@ import os
 from collections.abc import AsyncGenerator
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
-from itertools import pairwise
 from typing import Any
 from uuid import UUID
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from prometheus_client import REGISTRY
 from redis.exceptions import RedisError
 
 from domain import db, positions
@@ -21,6 +21,7 @@ from realtime import streams
 
 RUNS = int(os.environ.get("POSITIONS_RUNS", "15"))
 BOARD = "users:global"
+REBUILT = "potluck_board_copies_rebuilt_total"
 NOON = datetime(2026, 11, 21, 12, tzinfo=UTC)
 READ = """
 SELECT b.id, b.copy_id, b.seq, b.size, e.entity_id, e.score, e.reached_at
@@ -85,6 +86,7 @@ acts = st.one_of(
     st.tuples(st.just("get"), st.integers(0, 9), st.integers(0, 4), st.integers(0, 2)),
     st.tuples(st.just("get"), st.integers(0, 9), st.integers(0, 4), st.integers(0, 2)),
     st.tuples(st.just("read"), st.just(0), st.just(0), st.just(0)),
+    st.tuples(st.just("copy"), st.just(0), st.just(0), st.just(0)),
     st.tuples(st.just("lose"), st.integers(0, 2), st.just(0), st.just(0)),
     st.tuples(st.just("forget"), st.just(0), st.just(0), st.just(0)),
 )
@@ -99,8 +101,6 @@ acts = st.one_of(
 @given(st.lists(acts, min_size=10, max_size=40))
 async def test_a_copy_says_what_the_board_says_whatever_becomes_of_it(redis: Any, sequence: list[Any]) -> None:
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(positions, "CHANGES", 3)
-        patch.setattr(positions, "STEPS", 100)
         async with db.rolled_back():
             people = People()
             await people.get(0, 3)
@@ -109,6 +109,10 @@ async def test_a_copy_says_what_the_board_says_whatever_becomes_of_it(redis: Any
                     await people.get(who, points, hour)
                 elif act == "read":
                     await is_right()
+                elif act == "copy":
+                    patch.setattr(positions, "CHANGES", 3)
+                    await positions.copy((await read())[0])
+                    patch.setattr(positions, "CHANGES", 30)
                 elif act == "forget":
                     old = "UPDATE leaderboard_entries SET reached_at = now() - interval '2 hours' WHERE score IS NULL"
                     await db.execute(old)
@@ -160,21 +164,41 @@ async def test_a_copy_of_what_the_database_does_not_know_is_made_anew(redis: Any
     await is_right()
 
 
-async def test_a_large_board_is_copied_by_one_reader_after_the_other(
-    redis: Any, monkeypatch: pytest.MonkeyPatch
+async def test_a_large_board_is_copied_beside_whoever_asked(
+    own_database: None, redis: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(positions, "CHANGES", 4)
-    monkeypatch.setattr(positions, "STEPS", 3)
     people = People()
     for who in range(40):
         await people.get(who, 1 + who)
     state, everybody = await read()
 
-    told = [await ahead_of(state, everybody[:1]) for _ in range(5)]
+    first = await ahead_of(state, everybody[:1])
+    copying = positions._Redis.copying  # pyright: ignore[reportPrivateUsage] - nobody else waits for it
+    assert copying is not None
+    meanwhile = await ahead_of(state, everybody[:1])
+    await copying
 
-    assert told[0] is None
-    assert told[-1] == plain(everybody)[:1]
-    assert all(later is not None or earlier is None for earlier, later in pairwise(told))
+    assert (first, meanwhile) == (None, None)
+    assert await ahead_of(state, everybody) == plain(everybody)
+
+
+async def test_a_copy_that_was_not_finished_is_gone_on_with(
+    own_database: None, redis: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(positions, "CHANGES", 4)
+    people = People()
+    for who in range(20):
+        await people.get(who, 1 + who)
+    state, everybody = await read()
+    await ahead_of(state, everybody)
+    positions.use(redis)  # whoever made it has ended
+    before = REGISTRY.get_sample_value(REBUILT)
+
+    await positions.copy(state)
+
+    assert await ahead_of(state, everybody) == plain(everybody)
+    assert REGISTRY.get_sample_value(REBUILT) == before
 
 
 async def test_redis_that_is_gone_is_asked_once_a_second(monkeypatch: pytest.MonkeyPatch) -> None:
