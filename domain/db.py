@@ -1,7 +1,7 @@
 """PostgreSQL: one pool, one way to run SQL, and transactions that join the one they are called in."""
 
-from collections.abc import AsyncGenerator, Callable, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import AsyncGenerator, Callable, Generator, Sequence
+from contextlib import asynccontextmanager, contextmanager
 from contextvars import ContextVar
 from typing import Any, Protocol
 
@@ -45,6 +45,7 @@ class _Transaction:
 
 
 _current: ContextVar[_Transaction | None] = ContextVar("transaction", default=None)
+_patience: ContextVar[float | None] = ContextVar("patience", default=None)
 
 
 async def _keep(_: Any) -> None:
@@ -150,6 +151,16 @@ async def rolled_back() -> AsyncGenerator[None]:
             await undo.rollback()
 
 
+@contextmanager
+def patience(seconds: float) -> Generator[None]:
+    """In here each statement may take so long, whatever is usual."""
+    token = _patience.set(seconds)
+    try:
+        yield
+    finally:
+        _patience.reset(token)
+
+
 def in_transaction() -> bool:
     """Whether what runs now belongs to an open transaction."""
     return _current.get() is not None
@@ -171,33 +182,33 @@ def _acquired() -> Any:
 async def fetch(sql: str, *args: object) -> Sequence[Row]:
     """All rows."""
     if (opened := _current.get()) is not None:
-        return await opened.connection.fetch(sql, *args)
+        return await opened.connection.fetch(sql, *args, timeout=_patience.get())
     async with _acquired() as connection:
-        return await connection.fetch(sql, *args)
+        return await connection.fetch(sql, *args, timeout=_patience.get())
 
 
 async def fetchrow(sql: str, *args: object) -> Row | None:
     """The first row, or None."""
     if (opened := _current.get()) is not None:
-        return await opened.connection.fetchrow(sql, *args)
+        return await opened.connection.fetchrow(sql, *args, timeout=_patience.get())
     async with _acquired() as connection:
-        return await connection.fetchrow(sql, *args)
+        return await connection.fetchrow(sql, *args, timeout=_patience.get())
 
 
 async def fetchval(sql: str, *args: object) -> Any:
     """The first column of the first row, or None."""
     if (opened := _current.get()) is not None:
-        return await opened.connection.fetchval(sql, *args)
+        return await opened.connection.fetchval(sql, *args, timeout=_patience.get())
     async with _acquired() as connection:
-        return await connection.fetchval(sql, *args)
+        return await connection.fetchval(sql, *args, timeout=_patience.get())
 
 
 async def execute(sql: str, *args: object) -> str:
     """Run it; the status line, such as `DELETE 1`."""
     if (opened := _current.get()) is not None:
-        return await opened.connection.execute(sql, *args)
+        return await opened.connection.execute(sql, *args, timeout=_patience.get())
     async with _acquired() as connection:
-        return await connection.execute(sql, *args)
+        return await connection.execute(sql, *args, timeout=_patience.get())
 
 
 def changed(status: str) -> int:

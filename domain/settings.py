@@ -99,6 +99,12 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
         int, Meta(description="How long a board's copy in Redis is kept when nobody asks for it, seconds.", ge=1)
     ] = 86_400
     fold_limit: Annotated[int, Meta(description="Events folded per transaction at most.", ge=1)] = 5_000
+    fold_timeout_s: Annotated[
+        float,
+        Meta(
+            description="Longest statement of `recompute`, or where a single event takes long to fold, seconds.", gt=0
+        ),
+    ] = 60.0
     event_retention_days: Annotated[int, Meta(description="Days the event log is kept.", ge=1)] = 7
 
     like_lanes: Annotated[int, Meta(description="Statements that add likes at once, per process.", ge=1)] = 2

@@ -7,6 +7,7 @@ from typing import Final
 
 from domain import db
 from domain.recomputing import PAGE
+from domain.settings import settings
 from server.supervisor import say
 
 SHOWN: Final = 100
@@ -20,10 +21,11 @@ async def recompute(name: str, *, check: bool) -> int:
     found = 0
     await db.open_pool(worker=True)
     try:
-        async for line in (PAGE[name].check if check else PAGE[name].mend)():
-            found += 1
-            if found <= SHOWN:
-                print(line, flush=True)
+        with db.patience(settings.fold_timeout_s):  # much is summed at once, and nobody waits
+            async for line in (PAGE[name].check if check else PAGE[name].mend)():
+                found += 1
+                if found <= SHOWN:
+                    print(line, flush=True)
     finally:
         await db.close_pool()
     what = "nothing differs" if not found else f"{found} {'difference' if found == 1 else 'differences'}"

@@ -111,10 +111,12 @@ async def follow(consequence: Consequence, cuts: Cuts) -> None:
 
 class Follower:
     """Reads the log for one derived feature, from its cursor on. `limit` is how many events it folds at once: fewer
-    while that takes too long, and more again when it does not."""
+    while that takes too long, and more again when it does not. Where a single one takes too long, it has more and more
+    patience, in seconds a statement, and keeps it: late is better than never."""
 
     def __init__(self, consequence: Consequence, cuts: Cuts) -> None:
         self.limit = settings.fold_limit
+        self.patience_s = settings.db_timeout_s
         self._consequence = consequence
         self._cuts = cuts
         self._types = frozenset(kind.type for kind in consequence.of)
@@ -137,6 +139,8 @@ class Follower:
             return await self._step(look=look)
         except MACHINERY as trouble:
             self._stored = self._at = None
+            if isinstance(trouble, TimeoutError) and self.limit == 1:
+                self.patience_s = max(self.patience_s, min(2 * self.patience_s, settings.fold_timeout_s))
             if not isinstance(trouble, Superseded):
                 self.limit = max(1, self.limit // 2)
             raise
@@ -157,7 +161,7 @@ class Follower:
         self._at = after
         if not events and time.monotonic() - self._stored_at < 1:
             return True
-        with metrics.FOLDS.labels(consequence.feature).time():
+        with metrics.FOLDS.labels(consequence.feature).time(), db.patience(self.patience_s):
             parked = await consequences.fold(consequence, events, self._stored, after)
         self._stored, self._stored_at = after, time.monotonic()
         self.limit = min(self.limit + max(1, settings.fold_limit // 20), settings.fold_limit)

@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 from collections.abc import Callable, Sequence
 
+import msgspec
 import pytest
 
 from domain import db, eventlog
@@ -14,6 +15,7 @@ from domain.reactions.events import PostLiked, PostUnliked
 from domain.settings import settings
 from realtime.cuts import Cuts
 from realtime.tasks import end_tasks
+from server import worker
 from server.worker import Follower, follow
 
 pytestmark = pytest.mark.usefixtures("own_database")
@@ -75,6 +77,26 @@ async def test_a_batch_that_takes_too_long_is_folded_in_parts_and_then_in_larger
     assert folded == posts
     assert max(sizes[:3]) <= 10 < max(sizes[3:])
     assert 10 < follower.limit <= settings.fold_limit
+
+
+async def test_an_event_that_takes_longer_than_a_statement_may_is_folded_with_more_patience(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    hasty = msgspec.structs.replace(settings, db_timeout_s=0.02, fold_timeout_s=0.5, fold_limit=4)
+    monkeypatch.setattr(worker, "settings", hasty)
+    folded: list[PostID] = []
+
+    async def handler(events: Sequence[Logged]) -> None:
+        await db.fetchval("SELECT pg_sleep(0.1)")
+        folded.extend(liked.post_id for liked in eventlog.of(events, PostLiked))
+
+    posts = await emit_likes(3)
+    follower = Follower(Consequence("counters", (PostLiked,), handler), Cuts())
+
+    await steps(follower)
+
+    assert folded == posts
+    assert 0.1 < follower.patience_s <= 0.5
 
 
 @pytest.mark.parametrize(("pace_s", "folds"), [(0, 2), (60, 1)])
