@@ -245,6 +245,7 @@ def reads(best: Sequence[str]) -> dict[str, tuple[str, Sequence[Any]]]:
     they are, and what they are."""
     viewer, other = crowd.member(1), crowd.member(2)
     board = [BOARD, None, None, None, PAGE_SIZE, False, settings.leaderboards_counted, viewer, None]
+    board.append(settings.leaderboards_following)
     return {
         "by_key": ("SELECT * FROM dishes WHERE id = $1", [f"{DISH_ID}{crowd.FIRST + 4321}"]),
         "best_dishes": (READ_FIRST, board),

@@ -71,11 +71,11 @@ def reads(board: int, middle: list[Any]) -> dict[str, tuple[str, list[Any]]]:
     name, first = f"dishes:city-{board}:pizza", [None, None, None]
     rest: list[Any] = [21, False, 0, VIEWER]
     return {
-        "first page": (READ_FIRST, [name, *first, *rest, None]),
-        "next page": (READ_NEXT, [name, *middle, *rest, None]),
-        "around": (READ_AROUND, [name, *first, *rest, middle[2]]),
-        "followed dishes": (READ_FOLLOWING["dishes"], [name, *first, *rest, None]),
-        "followed people": (READ_FOLLOWING["users"], [name, *first, *rest, None]),
+        "first page": (READ_FIRST, [name, *first, *rest, None, 1_000]),
+        "next page": (READ_NEXT, [name, *middle, *rest, None, 1_000]),
+        "around": (READ_AROUND, [name, *first, *rest, middle[2], 1_000]),
+        "followed dishes": (READ_FOLLOWING["dishes"], [name, *first, *rest, None, 1_000]),
+        "followed people": (READ_FOLLOWING["users"], [name, *first, *rest, None, 1_000]),
         "window": (WINDOWS, [[board], WINDOW]),
     }
 
