@@ -4,7 +4,7 @@ from piccolo.apps.migrations.auto.migration_manager import MigrationManager
 
 from domain.migration import script
 
-ID = "2026-11-21T04:00:00:000028"
+ID = "2026-11-21T04:00:00:000031"
 VERSION = "1.38.0"
 DESCRIPTION = "large boards: scores by and by, and plans"
 
