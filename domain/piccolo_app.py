@@ -24,6 +24,7 @@ APP_CONFIG = AppConfig(
             "domain.reviews.tables",
             "domain.counters.tables",
             "domain.notifications.tables",
+            "domain.acts.tables",
             "domain.experts.tables",
             "domain.trending.tables",
         ]

@@ -80,6 +80,10 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     leaderboards_fans: Annotated[
         int, Meta(description="Of people who rank a dish first, so many are told of its places at most.", ge=0)
     ] = 100
+    leaderboards_news_again_s: Annotated[
+        float,
+        Meta(description="That something came among the first, or left, is told again so long after, seconds.", ge=0),
+    ] = 3600.0
     leaderboards_told: Annotated[
         int,
         Meta(

@@ -24,8 +24,8 @@ Priority = Literal["low", "normal", "high"]
 
 
 class Wording(NamedTuple):
-    """How a type is told: for one act, with a name and the fields of Details, and for several, with their number. `{1}`
-    is what it is about: a post, or a review."""
+    """How a type is told: for one act, with a name and the fields of Details, and for several, with their number, or
+    with these of the newest and how many `others` there are. `{1}` is what it is about: a post, or a review."""
 
     priority: Priority
     title: str
@@ -88,12 +88,16 @@ WORDINGS: Final[dict[NotificationType, Wording]] = {
     "board_entered": Wording(
         "normal",
         "Among the best",
-        "Number {new} of {board_name}: {}",
-        "{} times among the best",
-        "Once among the best",
+        "{0} entered the top {place} of {board_name}",
+        "{0} and {others} entered the top {place} of {board_name}",
+        "",
     ),
     "board_left": Wording(
-        "low", "Overtaken", "No longer among the best of {board_name}: {}", "Overtaken {} times", "Overtaken once"
+        "low",
+        "Overtaken",
+        "{0} left the top {place} of {board_name}",
+        "{0} and {others} left the top {place} of {board_name}",
+        "",
     ),
 }
 
@@ -106,7 +110,8 @@ BATCHED: Final[dict[NotificationType, NotificationType]] = {
 
 
 class Details(msgspec.Struct, frozen=True, omit_defaults=True, rename={"old": "from", "new": "to"}):
-    """What there is to say when nobody did it: what it is called, and what it is. `old` and `new` are positions."""
+    """What there is to say when nobody did it: what it is called, and what it is. `old` and `new` are positions,
+    `place` is 3 or 10: of how many first they are about."""
 
     name: str
     badge: str | None = None
@@ -114,6 +119,7 @@ class Details(msgspec.Struct, frozen=True, omit_defaults=True, rename={"old": "f
     board: str | None = None
     board_name: str | None = None
     entity_id: UUID | None = None
+    place: int | None = None
     old: int | None = None
     new: int | None = None
 
@@ -127,11 +133,13 @@ def message(
     about: str = "post",
     details: Details | None = None,
 ) -> str:
-    """One line for people; `name` is the actor's, null when they are gone, or when there never was one; `about` is what
-    it is about."""
+    """One line for people; `name` is the actor's, null when they are gone, or whom `details` tell of; `about` is what
+    it is about. `details` of a batch are those of its newest."""
     wording = WORDINGS[kind]
     if details is not None:
-        return wording.one.format(details.name, **msgspec.structs.asdict(details))
+        line = wording.several if count > 1 else wording.one
+        others = "1 other" if count == 2 else f"{count - 1} others"
+        return line.format(name or details.name, others=others, **msgspec.structs.asdict(details))
     if not is_batch:
         return wording.one.format(name or "Somebody", about)
     return (wording.single if count == 1 else wording.several).format(count, about)

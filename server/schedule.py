@@ -8,6 +8,7 @@ from typing import NamedTuple
 import structlog
 
 from domain import eventlog
+from domain.acts.actions import forget_crossings
 from domain.idempotency.actions import forget_old_answers
 from domain.leaderboards.actions import forget_gone, rescore_some
 from domain.notifications.actions import forget_suppressed
@@ -36,6 +37,7 @@ JOBS = (
     Job("old idempotent answers", 3600, forget_old_answers),
     Job("suppressed notifications", 3600, forget_suppressed),
     Job("old acts about dishes", 30, let_go),
+    Job("what was told of boards", 3600, forget_crossings),
     Job("entries that left their boards", 3600, forget_gone),
     Job("scores of large boards", 5, rescore_some),
 )

@@ -1,10 +1,11 @@
 """What has to be known of acts before they are told."""
 
 from collections.abc import Collection, Sequence
+from datetime import datetime
 from uuid import UUID
 
 from domain import db
-from domain.acts.rules import seen_as
+from domain.acts.rules import Crossing, seen_as
 from domain.ids import UserID
 from domain.notifications.rules import Act
 
@@ -46,6 +47,19 @@ async def tellable(acts: Sequence[Act]) -> set[Act]:
     people = [[act.user_id for act in acts], [act.actor_id for act in acts]]
     things = [[act.subject_id for act in acts], [seen_as(act) for act in acts]]
     return {acts[row["i"] - 1] for row in await db.fetch(TELLABLE, *people, *things)}
+
+
+TOLD = """
+SELECT t.subject_id, t.place, t.has_entered, t.told_at
+FROM unnest($1::uuid[], $2::int[], $3::boolean[]) AS asked (subject_id, place, has_entered)
+JOIN told_crossings t USING (subject_id, place, has_entered)
+"""
+
+
+async def told_at(crossings: Collection[Crossing]) -> dict[Crossing, datetime]:
+    """When those of the crossings that are remembered were last told."""
+    rows = await db.fetch(TOLD, *zip(*crossings, strict=True))
+    return {Crossing(row["subject_id"], row["place"], row["has_entered"]): row["told_at"] for row in rows}
 
 
 FANS = """

@@ -1,9 +1,9 @@
 """To whom an event is news, given whose the things are that it names."""
 
-from collections.abc import Collection, Mapping, Sequence
-from datetime import datetime
-from typing import Any, Literal
-from uuid import UUID, uuid5
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime, timedelta
+from typing import Any, Literal, NamedTuple
+from uuid import NAMESPACE_URL, UUID, uuid5
 
 from domain.comments.events import CommentCreated, CommentDeleted
 from domain.eventlog import Event
@@ -20,7 +20,7 @@ from domain.graph.events import (
 )
 from domain.ids import PostID, ReviewID, UserID
 from domain.leaderboards.events import BoardCrossed
-from domain.leaderboards.rules import parse_board, tier, title
+from domain.leaderboards.rules import crossing, parse_board, title
 from domain.mentions.events import MentionsChanged
 from domain.notifications.rules import Act, Step, Undo
 from domain.posts.events import PostDeleted
@@ -63,16 +63,43 @@ Happened = tuple[Any, datetime]
 """An event, and when."""
 
 
+class Crossing(NamedTuple):
+    """That something of a board, whose weeks are one with it, came among the first `place` of it, or left."""
+
+    subject_id: UUID
+    place: int
+    has_entered: bool
+
+
+def crossing_of(data: BoardCrossed) -> Crossing:
+    """What is told of once within some time."""
+    return Crossing(uuid5(data.entity_id, data.board.partition("@")[0]), *crossing(data.old, data.new))
+
+
+def told_anew(
+    crossed: Iterable[tuple[Crossing, datetime]], told: Mapping[Crossing, datetime], every: timedelta
+) -> tuple[list[bool], dict[Crossing, datetime]]:
+    """Which of these, in their order, were not told for so long; and when what is told of them was last told then."""
+    anew: list[bool] = []
+    latest: dict[Crossing, datetime] = {}
+    for each, at in crossed:
+        last = latest.get(each) or told.get(each)
+        anew.append(last is None or at - last >= every)
+        if anew[-1]:
+            latest[each] = at
+    return anew, latest
+
+
 def steps_of(
-    happened: Collection[Happened], owners: dict[UUID, UserID], fans: Mapping[UUID, Sequence[UserID]]
+    happened: Sequence[Happened], owners: dict[UUID, UserID], concerned: Mapping[int, Sequence[UserID]]
 ) -> list[Step]:
     """What the events are to inboxes, in their order; one's own acts are news to nobody.
 
     `owners` maps a post or a review to its author, and a reply to the author of what it answers; without what is gone.
-    `fans` maps a dish to who ranks it first.
+    `concerned` says by its index whom a crossing of a board is told.
     """
     steps: list[Step] = []
-    for data, at in happened:
+    for i, (data, at) in enumerate(happened):
         match data:
             case PostLiked() | PostUnliked() | ReviewLiked() | ReviewUnliked():
                 steps += _of_like(data, owners, at)
@@ -89,7 +116,7 @@ def steps_of(
             case UserBlocked(blocker_id=one, blocked_id=other):
                 steps += [Undo("pair", one, other), Undo("pair", other, one)]
             case BadgeEarned() | LevelReached() | BoardCrossed():
-                steps += _of_nobody(data, fans, at)
+                steps += _of_nobody(data, concerned.get(i, ()), at)
             case _:
                 steps += _of_people(data, at)
     return [step for step in steps if isinstance(step, Undo) or step.user_id != step.actor_id]
@@ -139,9 +166,9 @@ def _of_mentions(changed: MentionsChanged, owners: dict[UUID, UserID], at: datet
     return steps
 
 
-def _of_nobody(data: Any, fans: Mapping[UUID, Sequence[UserID]], at: datetime) -> list[Step]:
+def _of_nobody(data: Any, told: Sequence[UserID], at: datetime) -> list[Step]:
     """What somebody has come to: nobody did it to them."""
-    return _of_crossing(data, fans, at) if isinstance(data, BoardCrossed) else [_of_award(data, at)]
+    return _of_crossing(data, told, at) if isinstance(data, BoardCrossed) else [_of_award(data, at)]
 
 
 def _of_award(data: BadgeEarned | LevelReached, at: datetime) -> Act:
@@ -153,17 +180,23 @@ def _of_award(data: BadgeEarned | LevelReached, at: datetime) -> Act:
     return Act(user_id, "level_reached", f"level_reached:user:{user_id}", None, data.id, None, at, details=details)
 
 
-def _of_crossing(data: BoardCrossed, fans: Mapping[UUID, Sequence[UserID]], at: datetime) -> list[Step]:
-    """The newest place of somebody, or of a dish that they rank first, is the one that they are told."""
-    board = parse_board(data.board)
+def _of_crossing(data: BoardCrossed, told: Sequence[UserID], at: datetime) -> list[Step]:
+    """What was told before of its place there is true no more, also when nobody is told anything new."""
+    subject, board = uuid5(data.entity_id, data.board), parse_board(data.board)
     if board is None:
         return []
-    told = [UserID(data.entity_id)] if board.kind == "users" else fans.get(data.entity_id, ())
-    kind: ActType = "board_entered" if tier(data.new) > tier(data.old) else "board_left"
+    place, has_entered = crossing(data.old, data.new)
+    kind: ActType = "board_entered" if has_entered else "board_left"
     details = Details(
-        data.name, board=data.board, board_name=title(board), entity_id=data.entity_id, old=data.old, new=data.new
+        data.name,
+        board=data.board,
+        board_name=title(board),
+        entity_id=data.entity_id,
+        place=place,
+        old=data.old,
+        new=data.new,
     )
-    subject, key = uuid5(data.entity_id, data.board), f"{kind}:board:{data.board}"
+    key = f"{kind}:board:{uuid5(NAMESPACE_URL, f'{data.board}:{place}')}"
     acts = [Act(each, kind, key, None, subject, None, at, details=details) for each in told]
     return [Undo("subject", subject), *acts]
 

@@ -176,6 +176,14 @@ def tier(position: int | None) -> int:
     return 0 if position is None else sum(position <= each for each in FIRST)
 
 
+def crossing(old: int | None, new: int | None) -> tuple[int, bool]:
+    """Which of the first is meant by going from a place to another, and whether it was entered: of those that are
+    entered the smallest, of those that are left the largest."""
+    if tier(new) > tier(old):
+        return FIRST[-tier(new)], True
+    return FIRST[-tier(new) - 1], False
+
+
 def crossed(before: Window, after: Window) -> list[UUID]:
     """Who came among the first three or ten, or is there no longer."""
 
@@ -187,10 +195,10 @@ def crossed(before: Window, after: Window) -> list[UUID]:
 
 
 def title(board: Board) -> str:
-    """What people call it: "Pizza in Napoli", and of a season with its week."""
-    about = {"users": "Reviewers"}.get(board.kind) or _words(board.about or "").capitalize()
+    """What people call it inside a sentence: "pizza in Napoli"; one of a season as they do while it lasts."""
+    about = {"users": "reviewers"}.get(board.kind) or _words(board.about or "")
     where = "" if board.city is None else f" in {_words(board.city).title()}"
-    return about + where + (f", week {board.season % 100}" if board.season else "")
+    return about + where + (" this week" if board.season else "")
 
 
 def _words(slug: str) -> str:

@@ -2,6 +2,7 @@
 
 from collections.abc import Collection
 from datetime import datetime
+from typing import Any
 from uuid import UUID
 
 import msgspec
@@ -16,8 +17,8 @@ from domain.wording import WORDINGS, Details, NotificationType, Priority, messag
 
 
 class About(msgspec.Struct, frozen=True, omit_defaults=True, rename={"old": "from", "new": "to"}):
-    """What it is about: where a tap leads. A reply's `parent_id` is the comment that it answers; `from` and `to` are
-    positions on a board."""
+    """What it is about: where a tap leads. A reply's `parent_id` is the comment that it answers. Of a board: what is
+    called `name` entered or left its first `place`, and went `from` a position `to` another; of a batch, the newest."""
 
     post_id: PostID | None = None
     review_id: ReviewID | None = None
@@ -27,7 +28,10 @@ class About(msgspec.Struct, frozen=True, omit_defaults=True, rename={"old": "fro
     badge: str | None = None
     level: int | None = None
     board: str | None = None
+    board_name: str | None = None
     entity_id: UUID | None = None
+    name: str | None = None
+    place: int | None = None
     old: int | None = None
     new: int | None = None
 
@@ -78,7 +82,10 @@ Before = tuple[datetime, NotificationID]
 # People say many things below one post, but like it and follow somebody once: there three children are three actors.
 _READ = """
 SELECT n.id, n.type, n.batch_key, n.subject_id, n.post_id, n.review_id, n.parent_id, n.is_batch, n.batch_count,
-    n.user_id, n.actor_id, n.created_at, n.last_updated_at, n.read_at, n.details, (
+    n.user_id, n.actor_id, n.created_at, n.last_updated_at, n.read_at,
+    CASE WHEN n.is_batch AND n.type IN ('board_entered', 'board_left') THEN (
+        SELECT c.details FROM notifications c WHERE c.parent_id = n.id ORDER BY c.created_at DESC, c.id DESC LIMIT 1
+    ) ELSE n.details END AS details, (
         SELECT coalesce(json_agg(json_build_object('id', u.id, 'username', u.username,
             'display_name', u.display_name, 'avatar_url', u.avatar_url) ORDER BY who.at DESC, who.actor_id), '[]')
         FROM (
@@ -170,6 +177,8 @@ def _notification(row: db.Row, read_at: datetime | None) -> Notification:
     actors = _actors.decode(row["actors"])
     wording, name = WORDINGS[kind], actors[0].display_name or actors[0].username if actors else None
     details = details_of(row)
+    if details is not None and details.entity_id == row["user_id"]:
+        name = "You"
     about = "post" if row["review_id"] is None else "review"
     return Notification(
         id=row["id"],
@@ -197,10 +206,8 @@ def details_of(row: db.Row) -> Details | None:
 
 def _about(kind: NotificationType, row: db.Row, details: Details | None) -> About:
     if details is not None:
-        one = details
-        return About(
-            badge=one.badge, level=one.level, board=one.board, entity_id=one.entity_id, old=one.old, new=one.new
-        )
+        told: dict[str, Any] = {**msgspec.structs.asdict(details), "name": details.name if details.board else None}
+        return About(**told)
     post_id, review_id, subject_id = row["post_id"], row["review_id"], row["subject_id"]
     match kind:
         case "follow" | "follow_request" | "follow_accepted":

@@ -213,7 +213,7 @@ export interface Notification {
   last_updated_at: string;
 }
 
-/** What it is about: where a tap leads. A reply's `parent_id` is the comment that it answers; `from` and `to` are positions on a board. */
+/** What it is about: where a tap leads. A reply's `parent_id` is the comment that it answers. Of a board: what is called `name` entered or left its first `place`, and went `from` a position `to` another; of a batch, the newest. */
 export interface About {
   post_id?: string | null;
   review_id?: string | null;
@@ -223,7 +223,10 @@ export interface About {
   badge?: string | null;
   level?: number | null;
   board?: string | null;
+  board_name?: string | null;
   entity_id?: string | null;
+  name?: string | null;
+  place?: number | null;
   from?: number | null;
   to?: number | null;
 }

@@ -13,6 +13,7 @@ from domain.leaderboards.rules import (
     Window,
     changes,
     crossed,
+    crossing,
     mean,
     next_prior,
     parse_board,
@@ -190,12 +191,29 @@ def test_who_came_among_the_first_three_or_ten_or_left_them_is_found(
 
 
 @pytest.mark.parametrize(
+    ("old", "new", "meant"),
+    [
+        (None, 10, (10, True)),
+        (11, 3, (3, True)),
+        (4, 1, (3, True)),
+        (3, 4, (3, False)),
+        (1, 11, (10, False)),
+        (10, None, (10, False)),
+    ],
+)
+def test_of_all_the_first_that_are_entered_or_left_at_once_one_is_meant(
+    old: int | None, new: int | None, meant: tuple[int, bool]
+) -> None:
+    assert crossing(old, new) == meant
+
+
+@pytest.mark.parametrize(
     ("name", "called"),
     [
-        ("dishes:paris:pizza", "Pizza in Paris"),
-        ("dishes:new-york:ice-cream@2026-w05", "Ice cream in New York, week 5"),
-        ("users:paris", "Reviewers in Paris"),
-        ("users:global", "Reviewers"),
+        ("dishes:paris:pizza", "pizza in Paris"),
+        ("dishes:new-york:ice-cream@2026-w05", "ice cream in New York this week"),
+        ("users:paris", "reviewers in Paris"),
+        ("users:global", "reviewers"),
     ],
 )
 def test_people_have_a_name_for_a_board(name: str, called: str) -> None:

@@ -5,22 +5,24 @@ from typing import Any
 import msgspec
 import pytest
 
+from domain import db
 from domain.accounts.queries import BadgeRef, CareerLevelRef
 from domain.accounts.rules import Viewer
-from domain.acts.actions import fold
-from domain.clock import stamp
+from domain.acts.actions import fold, forget_crossings
+from domain.clock import now, stamp
 from domain.departures import leave
 from domain.eventlog import Event, Logged, encode
-from domain.ids import new_id
+from domain.ids import DishID, new_id
 from domain.leaderboards.events import BoardCrossed
 from domain.notifications.actions import take
+from domain.notifications.events import NotificationUpserted
 from domain.notifications.queries import read_children, read_notifications
 from domain.notifications.rules import Act, Undo
 from domain.progression.events import BadgeEarned, LevelReached
 from domain.rankings.actions import NewRanking, rank_dish
 from domain.settings import settings
 from domain.wording import Details
-from tests.domain.notifications.folding import NOON, after
+from tests.domain.notifications.folding import NOON, Log, after, told
 from tests.factories import make_dish, make_restaurant, make_user
 
 
@@ -40,7 +42,8 @@ async def lines(viewer: Viewer) -> list[str]:
 
 async def entered(viewer: Viewer, entity: Any, **by: float) -> None:
     """The acts of an entity that has entered a board, for the first time or again."""
-    details = Details("Margherita", board="dishes:paris:pizza", board_name="Pizza", entity_id=entity, new=3)
+    board: dict[str, Any] = {"board": "dishes:paris:pizza", "board_name": "pizza"}
+    details = Details("Margherita", **board, entity_id=entity, place=3, new=3)
     key = f"board_entered:user:{viewer.id}"
     act = Act(viewer.id, "board_entered", key, None, entity, None, after(**by), details=details)
     await take([Undo("subject", entity), act])
@@ -101,8 +104,15 @@ async def test_what_is_told_anew_takes_the_place_of_what_was_told(database: None
     await entered(ana, dish, hours=2)
 
     (row,) = (await read_notifications(ana, None, 100)).items
-    assert (row.message, row.created_at) == ("Number 3 of Pizza: Margherita", stamp(after(hours=2)))
-    assert msgspec.to_builtins(row.data) == {"board": "dishes:paris:pizza", "entity_id": str(dish), "to": 3}
+    assert (row.message, row.created_at) == ("Margherita entered the top 3 of pizza", stamp(after(hours=2)))
+    assert msgspec.to_builtins(row.data) == {
+        "board": "dishes:paris:pizza",
+        "board_name": "pizza",
+        "entity_id": str(dish),
+        "name": "Margherita",
+        "place": 3,
+        "to": 3,
+    }
 
 
 async def test_who_has_left_by_then_is_told_nothing(database: None) -> None:
@@ -114,8 +124,22 @@ async def test_who_has_left_by_then_is_told_nothing(database: None) -> None:
     assert await lines(ana) == []
 
 
-def crossed(entity: Any, old: int | None, new: int | None, board: str = "dishes:paris:pizza") -> BoardCrossed:
-    return BoardCrossed(board=board, entity_id=entity, name="Margherita", old=old, new=new)
+PIZZA = "dishes:paris:pizza"
+
+
+def crossed(
+    entity: Any, old: int | None, new: int | None, board: str = PIZZA, name: str = "Margherita"
+) -> BoardCrossed:
+    return BoardCrossed(board=board, entity_id=entity, name=name, old=old, new=new)
+
+
+async def fan_of(number: int) -> tuple[Viewer, list[DishID]]:
+    """Somebody who ranks so many dishes first."""
+    ana = await make_user()
+    dishes = [(await make_dish(ana, await make_restaurant(ana))).id for _ in range(number)]
+    for each in dishes:
+        await rank_dish(ana, each, NewRanking(rank=1, notes="x"))
+    return ana, dishes
 
 
 async def test_who_ranks_a_dish_first_is_told_of_its_place_and_nobody_else(database: None) -> None:
@@ -128,7 +152,7 @@ async def test_who_ranks_a_dish_first_is_told_of_its_place_and_nobody_else(datab
 
     await happen(crossed(dish.id, 12, 2))
 
-    assert await lines(ana) == ["Number 2 of Pizza in Paris: Margherita"]
+    assert await lines(ana) == ["Margherita entered the top 3 of pizza in Paris"]
     assert await lines(ben) == []
 
 
@@ -139,7 +163,7 @@ async def test_of_a_place_that_comes_and_goes_the_newest_is_told(database: None)
     await happen(crossed(ana.id, None, 3, board))
     await happen(crossed(ana.id, 3, 4, board), hours=2)
 
-    assert await lines(ana) == ["No longer among the best of Reviewers, week 47: Margherita"]
+    assert await lines(ana) == ["You left the top 3 of reviewers this week"]
 
 
 async def test_only_so_many_who_rank_a_dish_first_are_told(database: None, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -152,3 +176,69 @@ async def test_only_so_many_who_rank_a_dish_first_are_told(database: None, monke
     await happen(crossed(dish.id, None, 1))
 
     assert [len(await lines(each)) for each in (ana, ben)] == [1, 0]
+
+
+async def test_a_place_that_changes_hands_all_the_time_is_told_twice_an_hour(database: None) -> None:
+    ana, (dish,) = await fan_of(1)
+    log = Log()
+    await log.new()
+
+    for i in range(60):
+        await happen(crossed(dish, 4, 3), seconds=2 * i)
+        await happen(crossed(dish, 3, 4), seconds=2 * i + 1)
+    within = told(await log.new())[ana.id]
+    await happen(crossed(dish, 4, 3), hours=1)
+    later = told(await log.new())[ana.id]
+
+    kinds = ["board_entered", "board_left"]
+    assert [each.notification.type for each in within if isinstance(each, NotificationUpserted)] == kinds
+    assert len(within) == 4  # each is removed by what is true then
+    assert [each.notification.type for each in later if isinstance(each, NotificationUpserted)] == kinds[:1]
+
+
+async def test_what_is_not_told_again_takes_away_what_is_not_true_any_more(database: None) -> None:
+    ana, (dish,) = await fan_of(1)
+
+    await happen(crossed(dish, 4, 3), crossed(dish, 3, 4), minutes=1)
+    before = await lines(ana)
+    await happen(crossed(dish, 4, 3), minutes=2)
+
+    assert before == ["Margherita left the top 3 of pizza in Paris"]
+    assert await lines(ana) == []
+
+
+async def test_a_board_and_its_week_are_one_news_unless_the_week_says_more(database: None) -> None:
+    ana, (one, other) = await fan_of(2)
+    week = f"{PIZZA}@2026-w47"
+
+    await happen(crossed(one, 12, 9), crossed(one, None, 10, week))
+    await happen(crossed(other, 12, 9, name="Diavola"), crossed(other, 5, 1, week, "Diavola"), minutes=1)
+
+    assert sorted(await lines(ana)) == [
+        "Diavola and 1 other entered the top 10 of pizza in Paris",
+        "Diavola entered the top 3 of pizza in Paris this week",
+    ]
+
+
+async def test_a_group_says_which_board_it_is_and_each_below_it_its_dish(database: None) -> None:
+    ana, dishes = await fan_of(3)
+
+    for i, name in enumerate(["Margherita", "Diavola", "Marinara"]):
+        await happen(crossed(dishes[i], 12, 8, name=name), minutes=i)
+
+    (row,) = (await read_notifications(ana, None, 100)).items
+    below = [each.message for each in await read_children(ana, row.id, None, 100)]
+    assert row.message == "Marinara and 2 others entered the top 10 of pizza in Paris"
+    assert (row.data.board_name, row.data.place, row.data.name) == ("pizza in Paris", 10, "Marinara")
+    assert below[0] == "Marinara entered the top 10 of pizza in Paris"
+    assert len(below) == 3
+
+
+async def test_what_was_told_is_forgotten_once_it_may_be_told_again(database: None) -> None:
+    _, (dish, other) = await fan_of(2)
+    await happen(crossed(dish, 4, 3), hours=-48)
+    await fold([Logged(1, BoardCrossed.type, [], encode(crossed(other, 4, 3)), None, None, now())])
+
+    await forget_crossings()
+
+    assert await db.fetchval("SELECT count(*) FROM told_crossings") == 1

@@ -341,18 +341,14 @@ MESSAGES = [
     ("badge_earned", 1, True, None, "You earned 1 badge"),
     ("level_reached", 2, True, None, "You reached 2 career levels"),
     ("level_reached", 1, True, None, "You reached 1 career level"),
-    ("board_entered", 2, True, None, "2 times among the best"),
-    ("board_entered", 1, True, None, "Once among the best"),
-    ("board_left", 2, True, None, "Overtaken 2 times"),
-    ("board_left", 1, True, None, "Overtaken once"),
 ]
 
-BOARD = Details("Margherita", board="dishes:paris:pizza", board_name="Pizza in Paris", old=12, new=3)
+BOARD = Details("Margherita", board="dishes:paris:pizza", board_name="pizza in Paris", place=3, old=12, new=3)
 TOLD_OF_THEMSELVES = [
     ("badge_earned", Details("Pizza judge", badge="pizza-judge"), "You earned the badge Pizza judge"),
     ("level_reached", Details("City Reviewer", level=3), "You are a City Reviewer now"),
-    ("board_entered", BOARD, "Number 3 of Pizza in Paris: Margherita"),
-    ("board_left", BOARD, "No longer among the best of Pizza in Paris: Margherita"),
+    ("board_entered", BOARD, "Margherita entered the top 3 of pizza in Paris"),
+    ("board_left", BOARD, "Margherita left the top 3 of pizza in Paris"),
     ("badge_earned", Details("{new} %s"), "You earned the badge {new} %s"),
 ]
 
@@ -377,4 +373,16 @@ def test_a_message_about_a_review_calls_it_so() -> None:
 
 
 def test_every_type_has_its_message() -> None:
-    assert {kind for kind, *_ in MESSAGES} == set(WORDINGS)
+    assert {kind for kind, *_ in [*MESSAGES, *TOLD_OF_THEMSELVES]} == set(WORDINGS)
+
+
+@pytest.mark.parametrize(
+    ("kind", "count", "text"),
+    [
+        ("board_entered", 3, "Margherita and 2 others entered the top 3 of pizza in Paris"),
+        ("board_left", 2, "Margherita and 1 other left the top 3 of pizza in Paris"),
+        ("board_left", 1, "Margherita left the top 3 of pizza in Paris"),
+    ],
+)
+def test_a_group_of_a_board_names_its_newest(kind: NotificationType, count: int, text: str) -> None:
+    assert message(kind, count, is_batch=True, name=None, details=BOARD) == text
