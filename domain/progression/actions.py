@@ -19,12 +19,14 @@ from domain.progression.rules import UNMEASURED, Touched, touched
 from domain.settings import settings
 
 # What is stored of these acts is what they earn: points that are due and not there are given, those that are there and
-# not due are taken back. $1 and $2 are people and dishes they may have ranked, $3 posts, $4 comments, $5 restaurants,
-# $6 dishes, $7 reviews, $8 what is gone with all below it.
+# not due are taken back. A ranking that was taken back and given anew is as old as it was. $1 and $2 are people and
+# dishes they may have ranked, $3 posts, $4 comments, $5 restaurants, $6 dishes, $7 reviews, $8 what is gone with all
+# below it.
 SETTLE_POINTS = """
 WITH due AS (
     SELECT k.user_id, a.activity, k.dish_id AS reference_id, NULL::uuid AS within_id, a.points,
-        k.created_at AS awarded_at
+        coalesce((SELECT h.created_at FROM ranking_history h WHERE h.dish_id = k.dish_id AND h.user_id = k.user_id
+            ORDER BY h.seq LIMIT 1), k.created_at) AS awarded_at
     FROM unnest($1::uuid[], $2::uuid[]) AS asked (user_id, dish_id)
     JOIN dish_rankings k ON k.user_id = asked.user_id AND k.dish_id = asked.dish_id
     JOIN activities a ON a.activity = 'ranking' OR (a.activity = 'ranking_photo' AND k.photo_url IS NOT NULL)

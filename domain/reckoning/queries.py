@@ -40,10 +40,16 @@ ORDER BY id LIMIT $2
 """
 
 _DUE = """
-WITH done (user_id, activity, reference_id, within_id, at) AS (
-    SELECT user_id, 'ranking', dish_id, NULL::uuid, created_at FROM dish_rankings WHERE user_id = ANY($1::uuid[])
-    UNION ALL SELECT user_id, 'ranking_photo', dish_id, NULL, created_at FROM dish_rankings
-    WHERE user_id = ANY($1::uuid[]) AND photo_url IS NOT NULL
+WITH ranked AS (
+    SELECT k.user_id, k.dish_id, k.photo_url, coalesce(first.at, k.created_at) AS at
+    FROM dish_rankings k LEFT JOIN (
+        SELECT user_id, dish_id, (array_agg(created_at ORDER BY seq))[1] AS at
+        FROM ranking_history WHERE user_id = ANY($1::uuid[]) GROUP BY 1, 2
+    ) first ON first.user_id = k.user_id AND first.dish_id = k.dish_id
+    WHERE k.user_id = ANY($1::uuid[])
+), done (user_id, activity, reference_id, within_id, at) AS (
+    SELECT user_id, 'ranking', dish_id, NULL::uuid, at FROM ranked
+    UNION ALL SELECT user_id, 'ranking_photo', dish_id, NULL, at FROM ranked WHERE photo_url IS NOT NULL
     UNION ALL SELECT author_id, 'review', id, NULL, created_at FROM reviews WHERE author_id = ANY($1::uuid[])
     UNION ALL SELECT author_id, 'review_photo', id, NULL, created_at FROM reviews
     WHERE author_id = ANY($1::uuid[]) AND cardinality(photos) > 0

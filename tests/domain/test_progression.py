@@ -20,6 +20,7 @@ from domain.ids import UserID
 from domain.places.actions import RestaurantChanges, edit_restaurant
 from domain.posts.actions import delete_post
 from domain.progression.actions import (
+    SETTLE_POINTS,
     NotYourBadges,
     TooManyFeatured,
     feature_badge,
@@ -155,6 +156,35 @@ async def test_what_is_done_undone_and_done_again_in_one_batch_is_done(log: Log)
     assert await points_of(ana) == {"ranking": 10}
     hers = [data["points"] for kind, data in told if kind == "points.changed" and data["user_id"] == str(ana.id)]
     assert hers == [10]
+
+
+async def test_a_dish_that_is_ranked_anew_earns_what_it_earned_when_it_was_ranked_first(log: Log, clock: Clock) -> None:
+    ana = await make_user()
+    (dish,) = await ranked(ana, 1)
+    await rank(ana, dish, photo_url="https://example.org/pizza.jpg")
+    await fold_new(log)
+    before = (await read_points(ana, ana.id, None, 10)).rows
+
+    clock.forward(days=30)
+    await unrank_dish(ana, dish.id)
+    await fold_new(log)
+    between = (await read_points(ana, ana.id, None, 10)).rows
+    await rank(ana, dish, photo_url="https://example.org/pizza.jpg")
+    await fold_new(log)
+
+    assert (await read_points(ana, ana.id, None, 10)).rows == before
+    assert between == []
+
+
+async def test_when_a_dish_was_ranked_first_is_found_by_index() -> None:
+    await db.execute("SET LOCAL enable_seqscan = off")
+
+    nothing: list[list[str]] = [[]] * 8
+    plan = await db.fetch(f"EXPLAIN {SETTLE_POINTS}", *nothing)
+
+    lines = [row[0] for row in plan]
+    assert any("Index Scan using ranking_history_first" in line for line in lines)
+    assert not any("Seq Scan on ranking_history" in line for line in lines)
 
 
 async def test_what_is_undone_in_the_same_batch_earns_and_tells_nothing(log: Log) -> None:
