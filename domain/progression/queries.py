@@ -31,11 +31,12 @@ class Progress(msgspec.Struct, frozen=True):
 
 
 class EarnedBadge(Badge, frozen=True, kw_only=True):
-    """A badge that somebody has; `progress` is how far they were when they got it."""
+    """A badge that somebody has; `progress` is how far they were when they got it, null for who may not see what they
+    rank."""
 
     awarded_at: str
     is_featured: bool
-    progress: Progress
+    progress: Progress | None
 
 
 class MissingBadge(Badge, frozen=True, kw_only=True):
@@ -45,7 +46,8 @@ class MissingBadge(Badge, frozen=True, kw_only=True):
 
 
 class UserBadges(msgspec.Struct, frozen=True):
-    """The badges that somebody has, the latest first, and those they lack, the nearest first."""
+    """The badges that somebody has, the latest first, and those they lack, the nearest first; of who may not see what
+    they rank, no progress is asked: `missing` is empty."""
 
     earned: list[EarnedBadge]
     missing: list[MissingBadge]
@@ -96,7 +98,7 @@ class NextLevel(msgspec.Struct, frozen=True):
 
 
 class UserLevel(msgspec.Struct, frozen=True):
-    """Somebody's level, and the next one, if there is any."""
+    """Somebody's level, and the next one, if there is any; null, too, for who may not see what they rank."""
 
     level: CareerLevel | None
     points: int
@@ -123,7 +125,8 @@ class PointsRow(msgspec.Struct, frozen=True):
 
 
 class Points(msgspec.Struct, frozen=True):
-    """Somebody's points, how they come about, and a part of what earned them."""
+    """Somebody's points, how they come about, which is for who may see what they rank, and a part of what earned them,
+    which is for themselves."""
 
     total: int
     by_activity: list[ActivityTotal]
@@ -200,8 +203,10 @@ READ_USER_BADGES = (
     + MEASURES
     + "SELECT u.id AS user_id,"
     + _BADGE
-    + """, h.awarded_at, h.progress, h.is_featured, least(coalesce(m.number, 0), c.needed) AS have, c.needed AS need
-FROM visible_users($2) u CROSS JOIN badges b JOIN badge_conditions c ON c.code = b.code
+    + """, h.awarded_at, h.progress, h.is_featured, least(coalesce(m.number, 0), c.needed) AS have, c.needed AS need,
+    r.id IS NOT NULL AS is_open
+FROM visible_users($2) u LEFT JOIN visible_rankers($2) r ON r.id = u.id CROSS JOIN badges b
+JOIN badge_conditions c ON c.code = b.code
 LEFT JOIN user_badges h ON h.user_id = u.id AND h.badge = b.code
 LEFT JOIN measures m ON m.user_id = u.id AND m.measure = c.measure AND m.scope = c.scope AND m.name = c.name
 WHERE u.id = ANY($1::uuid[]) ORDER BY h.awarded_at DESC, (c.needed - least(coalesce(m.number, 0), c.needed)), b.code
@@ -209,8 +214,10 @@ WHERE u.id = ANY($1::uuid[]) ORDER BY h.awarded_at DESC, (c.needed - least(coale
 )
 
 READ_PROGRESS = """
-SELECT coalesce(p.points, 0) AS points, coalesce(p.rankings, 0) AS rankings, coalesce(p.level, 0) AS level
-FROM visible_users($1) u LEFT JOIN user_progress p ON p.user_id = u.id WHERE u.id = $2
+SELECT coalesce(p.points, 0) AS points, coalesce(p.rankings, 0) AS rankings, coalesce(p.level, 0) AS level,
+    r.id IS NOT NULL AS is_open
+FROM visible_users($1) u LEFT JOIN visible_rankers($1) r ON r.id = u.id
+LEFT JOIN user_progress p ON p.user_id = u.id WHERE u.id = $2
 """
 
 READ_TOTALS = """
@@ -242,18 +249,19 @@ async def read_levels() -> Career:
 
 
 async def read_user_badges(viewer: Viewer, user_id: UserID) -> UserBadges:
-    """What somebody has, and how far they are with what they lack. Raises UserNotFound."""
+    """What somebody has, and how far they are with what they lack: that would tell what they eat, and is for who may
+    see what they rank. Raises UserNotFound."""
     rows = await db.fetch(READ_USER_BADGES, [user_id], viewer.id)
     if not rows:
         raise UserNotFound
     return UserBadges(
         earned=[_earned(row) for row in rows if row["awarded_at"] is not None],
-        missing=[_missing(row) for row in rows if row["awarded_at"] is None],
+        missing=[_missing(row) for row in rows if row["is_open"] and row["awarded_at"] is None],
     )
 
 
 async def read_user_level(viewer: Viewer, user_id: UserID) -> UserLevel:
-    """Somebody's level, and what is missing for the next one. Raises UserNotFound."""
+    """Somebody's level, and for who may see what they rank, what is missing for the next one. Raises UserNotFound."""
     progress = await db.fetchrow(READ_PROGRESS, viewer.id, user_id)
     if progress is None:
         raise UserNotFound
@@ -261,7 +269,7 @@ async def read_user_level(viewer: Viewer, user_id: UserID) -> UserLevel:
     levels = (await read_levels()).items
     reached = next((each for each in levels if each.level == level), None)
     following = next((each for each in levels if each.level > level), None)
-    if following is None:
+    if following is None or not progress["is_open"]:
         return UserLevel(reached, points, rankings, None)
     # Of a level that was lost for want of a badge, a lower one may ask for more of something.
     asked = [each for each in levels if each.level <= following.level]
@@ -275,11 +283,13 @@ async def read_user_level(viewer: Viewer, user_id: UserID) -> UserLevel:
 
 
 async def read_points(viewer: Viewer, user_id: UserID, before: Before | None, limit: int) -> Points:
-    """Somebody's points, and what earned them, the latest first. Others see the sums alone: an act may be on what is
-    not for them. Raises UserNotFound."""
+    """Somebody's points, and what earned them, the latest first. Others see the sums alone, for an act may be on what
+    is not for them; and only all of it together, when they may not see what somebody ranks. Raises UserNotFound."""
     progress = await db.fetchrow(READ_PROGRESS, viewer.id, user_id)
     if progress is None:
         raise UserNotFound
+    if not progress["is_open"]:
+        return Points(progress["points"], [], [])
     totals = [ActivityTotal(**dict(row)) for row in await db.fetch(READ_TOTALS, user_id)]
     if viewer.id != user_id:
         return Points(progress["points"], totals, [])
@@ -318,7 +328,7 @@ def _earned(row: db.Row) -> EarnedBadge:
         **_badge(row),
         awarded_at=stamp(row["awarded_at"]),
         is_featured=row["is_featured"],
-        progress=_progress.decode(row["progress"]),
+        progress=_progress.decode(row["progress"]) if row["is_open"] else None,
     )
 
 

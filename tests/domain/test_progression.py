@@ -9,13 +9,14 @@ import pytest
 from msgspec.structs import replace
 
 from domain import db
+from domain.accounts.actions import ProfileChanges, change_profile
 from domain.accounts.queries import UserNotFound, read_user
 from domain.accounts.rules import Viewer
 from domain.comments.actions import NewComment, comment_on, delete_comment
 from domain.departures import leave
 from domain.dishes.actions import remove_dish
 from domain.dishes.queries import Dish
-from domain.graph.actions import block_user
+from domain.graph.actions import block_user, follow_user
 from domain.ids import UserID
 from domain.places.actions import RestaurantChanges, edit_restaurant
 from domain.posts.actions import delete_post
@@ -30,6 +31,7 @@ from domain.progression.actions import (
 from domain.progression.queries import (
     BadgeNotEarned,
     Points,
+    Progress,
     position_of,
     read_badges,
     read_levels,
@@ -260,6 +262,28 @@ async def test_others_see_the_sums_and_not_the_acts(log: Log) -> None:
     assert (seen.total, seen.rows) == (2, [])
 
 
+@pytest.mark.parametrize("privacy", ["followers", "private"])
+async def test_who_may_not_see_what_somebody_ranks_sees_what_it_came_to_and_not_how(log: Log, privacy: Any) -> None:
+    ana, ben, stranger = [await make_user() for _ in range(3)]
+    await follow_user(ben, ana.id)
+    await change_profile(ana, ana.id, ProfileChanges(privacy_level=privacy))
+    await ranked(ana, 3, cuisine_type=["thai"])
+    await fold_new(log)
+
+    badges, level = await read_user_badges(stranger, ana.id), await read_user_level(stranger, ana.id)
+    points = await read_points(stranger, ana.id, None, 10)
+
+    assert [(each.code, each.progress) for each in badges.earned] == [("first-bite", None)]
+    assert badges.missing == []
+    assert (level.level, level.points, level.next) == (None, 30, None)
+    assert (points.total, points.by_activity, points.rows) == (30, [], [])
+    assert (await read_points(ben, ana.id, None, 10)).by_activity == (
+        await read_points(ana, ana.id, None, 10)
+    ).by_activity
+    assert await read_user_badges(ben, ana.id) == await read_user_badges(ana, ana.id)
+    assert await read_user_level(ben, ana.id) == await read_user_level(ana, ana.id)
+
+
 async def read_first_points(viewer: Viewer, user_id: UserID) -> Points:
     return await read_points(viewer, user_id, None, 10)
 
@@ -315,7 +339,7 @@ async def test_a_badge_is_earned_and_told_with_its_name(log: Log) -> None:
 
     (badge,) = (await read_user_badges(ana, ana.id)).earned
     (earned,) = [data for kind, data in told if kind == "badge.earned"]
-    assert (badge.code, badge.progress.have, badge.progress.need) == ("first-bite", 1, 1)
+    assert (badge.code, badge.progress) == ("first-bite", Progress(1, 1))
     assert earned["badge"] == {"code": "first-bite", "name": "First bite", "icon_url": None}
     assert (earned["user_id"], earned["awarded_at"]) == (str(ana.id), badge.awarded_at)
 
