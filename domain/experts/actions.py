@@ -5,6 +5,7 @@ What an event names is reckoned anew from the rows: in whatever order, and howev
 
 from collections import Counter
 from collections.abc import Sequence
+from datetime import datetime
 from uuid import UUID
 
 from domain import db, topics
@@ -83,14 +84,15 @@ FROM changed c, LATERAL (
 GROUP BY 1 HAVING sum((before + more > 0)::int - (before > 0)::int) <> 0
 """
 
-# Where the city, or the country that makes it another one, was ever edited: whoever said something there.
+# Where these edits changed the city, or the country that makes it another one: whoever said something there.
 PEOPLE_AT = """
-SELECT k.user_id FROM dish_rankings k
-WHERE k.restaurant_id IN (SELECT e.restaurant_id FROM restaurant_edits e
-    WHERE e.restaurant_id = ANY($1::uuid[]) AND e.changes ?| ARRAY['city', 'country'])
-UNION SELECT r.author_id FROM reviews r
-WHERE r.restaurant_id IN (SELECT e.restaurant_id FROM restaurant_edits e
-    WHERE e.restaurant_id = ANY($1::uuid[]) AND e.changes ?| ARRAY['city', 'country'])
+WITH moved AS MATERIALIZED (
+    SELECT e.restaurant_id FROM unnest($1::uuid[], $2::timestamptz[]) AS edit (restaurant_id, at)
+    JOIN restaurant_edits e ON e.restaurant_id = edit.restaurant_id AND e.created_at = edit.at
+        AND e.changes ?| ARRAY['city', 'country']
+)
+SELECT k.user_id FROM moved JOIN dish_rankings k USING (restaurant_id)
+UNION SELECT r.author_id FROM moved JOIN reviews r USING (restaurant_id)
 """
 
 RECKON = """
@@ -139,8 +141,8 @@ async def fold(events: Sequence[Logged]) -> None:
     touched |= {each.user_id for each in of(events, PrivacyChanged)}
     counted = (event.topics[0] for event in events if event.type == UserCounters.type)
     touched |= {UserID(user_id) for _, user_id in map(topics.parse, counted) if isinstance(user_id, UUID)}
-    if edited := [each.id for each in of(events, RestaurantEdited)]:
-        touched |= {row["user_id"] for row in await db.fetch(PEOPLE_AT, edited)}
+    if edited := [(each.id, datetime.fromisoformat(each.updated_at)) for each in of(events, RestaurantEdited)]:
+        touched |= {row["user_id"] for row in await db.fetch(PEOPLE_AT, *zip(*edited, strict=True))}
     if touched:
         people = sorted(touched)
         await db.execute(RECKON, people, [more[each] for each in people])

@@ -301,6 +301,27 @@ async def test_many_events_cost_as_many_statements_as_one(statements: Statements
     assert len(await statements(fold(many))) == 3
 
 
+async def test_an_edit_that_moves_nothing_has_nobody_reckoned_anew_wherever_the_restaurant_was_before() -> None:
+    owner = await make_user()
+    there = await make_restaurant(owner, city="Lyon", country="France")
+    dish = await make_dish(owner, there)
+    for _ in range(3):
+        await rank(await make_user(), dish)
+    await make_review(None, dish)
+    await fold(await log())
+    reckoned: list[int] = []
+    edits: list[dict[str, Any]] = [{"city": "Nice"}, {"name": "Another"}, {"phone": "+33 4"}, {"country": "Monaco"}]
+
+    for changes in edits:
+        read = len(await log())
+        await db.execute("UPDATE influences SET followers = 99")
+        await edit_restaurant(owner, there.id, RestaurantChanges(**changes))
+        await fold((await log())[read:])
+        reckoned.append(await db.fetchval("SELECT count(*) FROM influences WHERE followers <> 99"))
+
+    assert reckoned == [4, 0, 0, 4]
+
+
 async def test_folding_again_changes_nothing() -> None:
     dish = await a_dish()
     review = await make_review(None, dish)
