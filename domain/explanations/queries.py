@@ -21,7 +21,7 @@ class RankShare(msgspec.Struct, frozen=True):
 
 
 class ActivityShare(msgspec.Struct, frozen=True):
-    """What somebody did, how often, and how many points that earned."""
+    """What somebody did, how often, and how many points that earned: in a day no more than it may."""
 
     activity: str
     times: int
@@ -55,8 +55,8 @@ WHERE k.restaurant_id = $1 AND k.rank IS NOT NULL GROUP BY k.rank ORDER BY k.ran
 }
 
 ACTIVITY_SHARES = """
-SELECT activity, count(*)::int AS times, sum(points)::int AS points FROM activity_points WHERE user_id = $1
-GROUP BY activity ORDER BY sum(points) DESC, activity
+SELECT activity, sum(times)::int AS times, sum(points)::int AS points
+FROM earned_points(ARRAY[$1::uuid], '-infinity', 'infinity') GROUP BY activity ORDER BY sum(points) DESC, activity
 """
 
 

@@ -19,9 +19,9 @@ from domain.progression.rules import UNMEASURED, Touched, touched
 from domain.settings import settings
 
 # What is stored of these acts is what they earn: points that are due and not there are given, those that are there and
-# not due are taken back. A ranking that was taken back and given anew is as old as it was. $1 and $2 are people and
-# dishes they may have ranked, $3 posts, $4 comments, $5 restaurants, $6 dishes, $7 reviews, $8 what is gone with all
-# below it.
+# not due are taken back. A ranking that was taken back and given anew is as old as it was, and what people say below
+# what is their own earns nothing. $1 and $2 are people and dishes they may have ranked, $3 posts, $4 comments, $5
+# restaurants, $6 dishes, $7 reviews, $8 what is gone with all below it.
 SETTLE_POINTS = """
 WITH due AS (
     SELECT k.user_id, a.activity, k.dish_id AS reference_id, NULL::uuid AS within_id, a.points,
@@ -36,6 +36,8 @@ WITH due AS (
     UNION ALL
     SELECT c.author_id, a.activity, c.id, c.target_id, a.points, c.created_at
     FROM comments c JOIN activities a ON a.activity = 'comment' WHERE c.id = ANY($4::uuid[])
+        AND NOT EXISTS (SELECT FROM posts p WHERE p.id = c.target_id AND p.author_id = c.author_id)
+        AND NOT EXISTS (SELECT FROM reviews w WHERE w.id = c.target_id AND w.author_id = c.author_id)
     UNION ALL
     SELECT r.added_by, a.activity, r.id, NULL, a.points, r.created_at
     FROM restaurants r JOIN activities a ON a.activity = 'restaurant'
@@ -108,12 +110,14 @@ ORDER BY user_id, badge
 """
 )
 
-# The level below the first one of which something is missing. Who has left by now has none.
+# The level below the first one of which something is missing. Who has left by now has none. $1 are people, $2 those of
+# them who earned something else than before, which may come to as much.
 SETTLE_LEVELS = """
 WITH totals AS (
-    SELECT u.id AS user_id, coalesce(sum(s.points), 0) AS points,
-        (count(*) FILTER (WHERE s.activity = 'ranking'))::int AS rankings
-    FROM users u LEFT JOIN activity_points s ON s.user_id = u.id WHERE u.id = ANY($1::uuid[]) GROUP BY u.id
+    SELECT u.id AS user_id, coalesce(sum(e.points), 0)::bigint AS points,
+        coalesce(sum(e.times) FILTER (WHERE e.activity = 'ranking'), 0)::int AS rankings
+    FROM users u LEFT JOIN earned_points($1::uuid[], '-infinity', 'infinity') e ON e.user_id = u.id
+    WHERE u.id = ANY($1) GROUP BY u.id
 ), due AS (
     SELECT t.*, coalesce((
         SELECT max(reached.level) FROM career_levels reached WHERE NOT EXISTS (
@@ -130,14 +134,15 @@ WITH totals AS (
 ), changed AS (
     SELECT due.*, coalesce(was.points, 0) AS points_before, coalesce(was.level, 0::smallint) AS level_before
     FROM due LEFT JOIN user_progress was ON was.user_id = due.user_id
-    WHERE (due.points, due.rankings, due.level) <>
+    WHERE due.user_id = ANY($2::uuid[]) OR (due.points, due.rankings, due.level) <>
         (coalesce(was.points, 0), coalesce(was.rankings, 0), coalesce(was.level, 0::smallint))
 ), saved AS (
     INSERT INTO user_progress (user_id, points, rankings, level)
     SELECT user_id, points, rankings, level FROM changed ORDER BY user_id
     ON CONFLICT (user_id) DO UPDATE SET points = excluded.points, rankings = excluded.rankings, level = excluded.level
 )
-SELECT user_id, points::bigint AS points, level, points_before, level_before FROM changed ORDER BY user_id
+SELECT user_id, points, level, points_before, level_before, user_id = ANY($2) AS has_earned FROM changed
+ORDER BY user_id
 """
 
 FORGET = """
@@ -164,12 +169,13 @@ async def settle(what: Touched, time: datetime) -> None:
     measured = what.measured | {row["user_id"] for row in changed if row["activity"] not in UNMEASURED}
     if what.moved:
         measured |= {row["user_id"] for row in await db.fetch(MOVED, *_columns(what.moved))}
-    people = sorted(measured | {row["user_id"] for row in changed})
+    earned = {row["user_id"] for row in changed}
+    people = sorted(measured | earned)
     for start in range(0, len(people), settings.fold_limit):  # one restaurant that moves can be many people
         part = people[start : start + settings.fold_limit]
         of_these = measured.intersection(part)
         badges: Sequence[db.Row] = await db.fetch(SETTLE_BADGES, of_these, time) if of_these else ()
-        await _tell(badges, await db.fetch(SETTLE_LEVELS, part), time)
+        await _tell(badges, await db.fetch(SETTLE_LEVELS, part, earned.intersection(part)), time)
     if what.left:
         await db.execute(FORGET, what.left)
 
@@ -191,7 +197,7 @@ RETURNING user_id, award
 async def _tell(badges: Sequence[db.Row], levels: Sequence[db.Row], time: datetime) -> None:
     news: list[tuple[Event, str | None]] = []
     for row in levels:
-        if row["points"] != row["points_before"]:
+        if row["has_earned"] or row["points"] != row["points_before"]:
             news.append((PointsChanged(user_id=row["user_id"], points=row["points"]), None))
         if row["level"] != row["level_before"]:
             changed = LevelChanged(user_id=row["user_id"], level=row["level"], before=row["level_before"])

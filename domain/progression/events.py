@@ -9,7 +9,7 @@ from domain.ids import UserID
 
 
 class PointsChanged(Event, frozen=True, kw_only=True):
-    """Somebody has so many points now. For servers."""
+    """Somebody has so many points now, maybe as many as before but others. For servers."""
 
     type: ClassVar[str] = "points.changed"
     user_id: UserID

@@ -107,16 +107,18 @@ class UserLevel(msgspec.Struct, frozen=True):
 
 
 class ActivityTotal(msgspec.Struct, frozen=True):
-    """What somebody earned by one kind of acts, and by how many."""
+    """What somebody earned by one kind of acts, and by how many; `daily_points` is the most that these earn in a day of
+    UTC, null when there is no limit."""
 
     activity: str
     description: str
     times: int
     points: int
+    daily_points: int | None
 
 
 class PointsRow(msgspec.Struct, frozen=True):
-    """What one act earned; `reference_id` is what was done something to, or made."""
+    """What one act earned, as far as those of its day may; `reference_id` is what was done something to, or made."""
 
     activity: str
     reference_id: UUID
@@ -221,8 +223,8 @@ LEFT JOIN user_progress p ON p.user_id = u.id WHERE u.id = $2
 """
 
 READ_TOTALS = """
-SELECT a.activity, a.description, count(*)::int AS times, sum(s.points)::int AS points
-FROM activity_points s JOIN activities a ON a.activity = s.activity WHERE s.user_id = $1
+SELECT a.activity, a.description, sum(e.times)::int AS times, sum(e.points)::int AS points, a.daily_points
+FROM earned_points(ARRAY[$1::uuid], '-infinity', 'infinity') e JOIN activities a ON a.activity = e.activity
 GROUP BY a.activity ORDER BY points DESC, a.activity
 """
 

@@ -21,10 +21,11 @@ from domain.db import DB
 
 
 class Activities(Table, tablename="activities", db=DB):
-    """What earns points, and how many."""
+    """What earns points, and how many; `daily_points` is the most that it earns in a day of UTC."""
 
     activity = Varchar(length=50, primary_key=True)
     points = Integer()
+    daily_points = Integer(null=True)
     description = Text()
 
 

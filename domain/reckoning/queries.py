@@ -54,11 +54,13 @@ WITH ranked AS (
     UNION ALL SELECT author_id, 'review_photo', id, NULL, created_at FROM reviews
     WHERE author_id = ANY($1::uuid[]) AND cardinality(photos) > 0
     UNION ALL SELECT author_id, 'comment', id, target_id, created_at FROM comments WHERE author_id = ANY($1::uuid[])
+        AND (target_id, author_id) NOT IN (SELECT id, author_id FROM posts WHERE author_id = ANY($1::uuid[])
+            UNION ALL SELECT id, author_id FROM reviews WHERE author_id = ANY($1::uuid[]))
     UNION ALL SELECT author_id, 'post', id, NULL, created_at FROM posts WHERE author_id = ANY($1::uuid[])
     UNION ALL SELECT added_by, 'restaurant', id, NULL, created_at FROM restaurants WHERE added_by = ANY($1::uuid[])
     UNION ALL SELECT added_by, 'dish', id, NULL, created_at FROM dishes WHERE added_by = ANY($1::uuid[])
 ), due AS (
-    SELECT done.*, a.points FROM done JOIN activities a ON a.activity = done.activity
+    SELECT done.*, a.points, a.daily_points FROM done JOIN activities a ON a.activity = done.activity
 )
 """
 
@@ -76,12 +78,16 @@ ORDER BY user_id, activity, reference_id
 STANDINGS = (
     _DUE  # noqa: S608 # of constants
     + """, sums AS (
-    SELECT user_id, sum(points) AS points, count(*) FILTER (WHERE activity = 'ranking') AS rankings,
-        count(*) FILTER (WHERE activity IN ('ranking_photo', 'review_photo')) AS photos,
-        count(*) FILTER (WHERE activity = 'review') AS reviews,
-        count(*) FILTER (WHERE activity = 'restaurant') AS restaurants,
-        count(*) FILTER (WHERE activity = 'dish') AS dishes
-    FROM due GROUP BY 1
+    SELECT user_id, sum(points) AS points, sum(times) FILTER (WHERE activity = 'ranking') AS rankings,
+        sum(times) FILTER (WHERE activity IN ('ranking_photo', 'review_photo')) AS photos,
+        sum(times) FILTER (WHERE activity = 'review') AS reviews,
+        sum(times) FILTER (WHERE activity = 'restaurant') AS restaurants,
+        sum(times) FILTER (WHERE activity = 'dish') AS dishes
+    FROM (
+        SELECT user_id, activity, count(*) AS times,
+            CASE WHEN sum(points) > daily_points THEN daily_points ELSE sum(points) END AS points
+        FROM due GROUP BY user_id, activity, daily_points, date_trunc('day', at, 'UTC')
+    ) of_day GROUP BY 1
 )
 SELECT asked.id AS user_id, u.id IS NULL AS is_gone,
     (coalesce(sums.points, 0))::bigint AS points, (coalesce(sums.rankings, 0))::int AS rankings,

@@ -70,9 +70,12 @@ SELECT city.board || $2 AS board, u.id, coalesce(u.display_name, u.username), u.
     earned.points, 0 AS ratings, coalesce(earned.at, u.created_at) AS reached_at
 FROM users u JOIN LATERAL (
     SELECT CASE WHEN $2::text = '' THEN (SELECT p.points FROM user_progress p WHERE p.user_id = u.id)
-        ELSE sum(a.points) END AS points, max(a.awarded_at) AS at
-    FROM activity_points a
-    WHERE a.user_id = u.id AND ($2 = '' OR (a.awarded_at >= $3::timestamptz AND a.awarded_at < $4::timestamptz))
+        ELSE sum(least(of_day.points, limited.daily_points)) END AS points, max(of_day.at) AS at
+    FROM (
+        SELECT a.activity, sum(a.points) AS points, max(a.awarded_at) AS at FROM activity_points a
+        WHERE a.user_id = u.id AND ($2 = '' OR (a.awarded_at >= $3::timestamptz AND a.awarded_at < $4::timestamptz))
+        GROUP BY a.activity, date_trunc('day', a.awarded_at, 'UTC')
+    ) of_day JOIN activities limited USING (activity)
 ) earned ON earned.points > 0
 JOIN unnest($5::uuid[], $6::text[]) AS city (user_id, board) ON city.user_id = u.id
 WHERE u.id = ANY($1::uuid[]) AND u.privacy_level = 'public' AND u.is_active

@@ -94,10 +94,8 @@ WITH week AS (
         (SELECT max(a.awarded_at) FROM activity_points a WHERE a.user_id = p.user_id) AS reached_at
     FROM user_progress p WHERE p.user_id = ANY($1::uuid[])
     UNION ALL
-    SELECT a.user_id, week.season, sum(a.points), max(a.awarded_at)
-    FROM week JOIN activity_points a
-        ON a.user_id = ANY($1) AND a.awarded_at >= week.begins AND a.awarded_at < week.ends
-    GROUP BY a.user_id, week.season
+    SELECT e.user_id, week.season, sum(e.points), max(e.latest)
+    FROM week, earned_points($1, week.begins, week.ends) e GROUP BY e.user_id, week.season
 )
 SELECT u.id AS entity_id, s.season, coalesce(u.display_name, u.username) AS name, u.avatar_url AS image_url,
     0::numeric AS weight, coalesce(s.points, 0) AS points, 0 AS ratings,

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Awaitable, Callable
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -17,10 +17,11 @@ from domain.departures import leave
 from domain.dishes.actions import remove_dish
 from domain.dishes.queries import Dish
 from domain.graph.actions import block_user, follow_user
-from domain.ids import UserID
+from domain.ids import UserID, new_id
 from domain.places.actions import RestaurantChanges, edit_restaurant
 from domain.posts.actions import delete_post
 from domain.progression.actions import (
+    SETTLE_LEVELS,
     SETTLE_POINTS,
     NotYourBadges,
     TooManyFeatured,
@@ -42,6 +43,7 @@ from domain.progression.queries import (
 from domain.progression.rules import FOLDED
 from domain.rankings.actions import NewRanking, rank_dish, unrank_dish
 from domain.reviews.actions import ReviewChanges, delete_review, edit_review
+from domain.standings.queries import PEOPLE
 from domain.targets import Target
 from tests.conftest import Clock, Statements
 from tests.domain.notifications.folding import Log
@@ -96,8 +98,8 @@ async def test_every_act_earns_its_points(log: Log) -> None:
     restaurant = await make_restaurant(ana)
     dish = await make_dish(ana, restaurant)
     await rank(ana, dish, photo_url="https://example.org/pizza.jpg")
-    post = await make_post(ana)
-    await make_comment(post, ana)
+    await make_post(ana)
+    await make_comment(await make_post(), ana)
 
     await fold_new(log)
 
@@ -250,6 +252,74 @@ async def test_points_are_listed_with_the_latest_first_and_paged(log: Log, clock
     assert first + rest == everything
     assert len(everything) == 5
     assert [each.awarded_at for each in everything] == sorted((each.awarded_at for each in everything), reverse=True)
+
+
+async def test_comments_on_what_is_ones_own_earn_nothing(log: Log) -> None:
+    ana, (dish,) = await make_user(), await ranked(await make_user(), 1)
+    own_post, own_review = await make_post(ana), await make_review(ana, dish)
+    await make_comment(own_post, ana)
+    await make_comment(own_review, ana)
+    await make_comment(own_post, ana, parent=await make_comment(own_post))
+
+    await fold_new(log)
+
+    assert await points_of(ana) == {"review": 15, "post": 2}
+
+
+async def limit(activity: str, daily_points: int) -> None:
+    await db.execute("UPDATE activities SET daily_points = $2 WHERE activity = $1", activity, daily_points)
+
+
+async def test_what_an_activity_earns_in_a_day_has_a_limit(log: Log, clock: Clock) -> None:
+    await limit("ranking", 25)
+    clock.time = datetime(2026, 11, 20, 23, 59, tzinfo=UTC)
+    ana = await make_user()
+    first, *_ = await ranked(ana, 4)
+    await make_post(ana)
+    await fold_new(log)
+    one_day = await points_of(ana)
+    clock.forward(minutes=1)
+    await ranked(ana, 1)
+    await fold_new(log)
+    two_days = await points_of(ana)
+
+    await unrank_dish(ana, first.id)
+    await fold_new(log)
+
+    assert one_day == {"ranking": 25, "post": 2}
+    assert two_days == await points_of(ana) == {"ranking": 35, "post": 2}
+    points = await read_points(ana, ana.id, None, 10)
+    assert (points.total, [each.daily_points for each in points.by_activity]) == (37, [25, 20])
+    assert (await read_user_level(ana, ana.id)).rankings == 4
+
+
+async def test_what_earns_nothing_more_is_told_to_boards_for_it_is_the_latest(log: Log) -> None:
+    await limit("ranking", 10)
+    ana = await make_user()
+    await ranked(ana, 1)
+    await fold_new(log)
+    await ranked(ana, 1)
+
+    told = await fold_new(log)
+
+    assert ("points.changed", {"user_id": str(ana.id), "points": 10}) in told
+
+
+@pytest.mark.parametrize(
+    ("sql", "arguments"),
+    [
+        (SETTLE_LEVELS, [[new_id()], []]),
+        (PEOPLE, [[new_id()], [202647], [datetime(2026, 11, 16, tzinfo=UTC)], [datetime(2026, 11, 23, tzinfo=UTC)]]),
+    ],
+)
+async def test_what_people_earned_is_found_by_index(sql: str, arguments: list[Any]) -> None:
+    await db.execute("SET LOCAL enable_seqscan = off")
+
+    plan = "\n".join(row[0] for row in await db.fetch(f"EXPLAIN {sql}", *arguments))
+
+    assert "on activity_points s" in plan
+    assert "Seq Scan on activity_points" not in plan
+    assert "Function Scan on earned_points" not in plan
 
 
 async def test_others_see_the_sums_and_not_the_acts(log: Log) -> None:

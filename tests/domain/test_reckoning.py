@@ -2,6 +2,7 @@
 
 import asyncio
 import random
+from datetime import UTC, datetime
 from uuid import UUID
 
 import pytest
@@ -27,6 +28,7 @@ from domain.reckoning.queries import look_at
 from domain.reviews.actions import delete_review
 from domain.reviews.queries import Review
 from domain.targets import Target
+from tests.conftest import Clock
 from tests.domain.notifications.folding import Log
 from tests.factories import make_comment, make_dish, make_post, make_restaurant, make_review, make_user, settle
 
@@ -63,7 +65,8 @@ async def some_acts() -> Viewer:
     dish = await make_dish(ana, await make_restaurant(ana))
     await rank_dish(ana, dish.id, NewRanking(notes="Good", rank=1, photo_url=PHOTO))
     await make_review(ana, dish, photos=[PHOTO])
-    await make_comment(await make_post(ana), ana)
+    await make_post(ana)
+    await make_comment(await make_post(), ana)
     return ana
 
 
@@ -264,17 +267,19 @@ EASIER = "UPDATE career_levels SET required_points = 12 * level, required_rankin
 ASKED = "UPDATE career_level_badges SET badge = CASE level WHEN 2 THEN 'd' WHEN 3 THEN 'c' ELSE 'e' END"
 ALONE = "DELETE FROM career_level_badges WHERE badge NOT IN (SELECT min(badge) FROM career_level_badges GROUP BY level)"
 
-ACTS = ["rank", "rank", "rank", "taste", "unrank", "review", "post", "comment", "unpost", "uncomment", "move"]
+LIMITED = "UPDATE activities SET daily_points = 2 * points"
+
+ACTS = ["rank", "rank", "rank", "taste", "unrank", "review", "post", "comment", "unpost", "uncomment", "move", "rest"]
 STEPS = st.lists(
     st.tuples(st.sampled_from(ACTS), st.integers(0, 2), st.integers(0, 11), st.integers(0, 9)), max_size=40
 )
 
 
-async def play(steps: list[tuple[str, int, int, int]], seed: int) -> None:
+async def play(clock: Clock, steps: list[tuple[str, int, int, int]], seed: int) -> None:
     """Do these, fold them in batches of any size, some while others are still to come; then one of them leaves."""
     dice, log = random.Random(seed), Log()
     async with db.rolled_back():
-        for statement in (DEMANDS, EASIER, ALONE, ASKED):
+        for statement in (DEMANDS, EASIER, ALONE, ASKED, LIMITED):
             await db.execute(statement)
         people = [await make_user() for _ in range(3)]
         restaurants = [await make_restaurant(people[0], city=city) for city in ("Lyon", "Nice")]
@@ -284,6 +289,7 @@ async def play(steps: list[tuple[str, int, int, int]], seed: int) -> None:
         ]
         world = World(people, restaurants, dishes)
         for what, who, which, number in steps:
+            clock.forward(hours=9 if what == "rest" else 0)
             await world.do(what, people[who], dishes[which], number)
             if dice.random() < 0.2:
                 await fold_all(log, dice)
@@ -300,6 +306,7 @@ async def play(steps: list[tuple[str, int, int, int]], seed: int) -> None:
 )
 @given(steps=STEPS, seed=st.integers(0, 1000))
 async def test_whatever_is_done_in_whatever_batches_is_what_is_computed_anew(
-    pool: None, steps: list[tuple[str, int, int, int]], seed: int
+    pool: None, clock: Clock, steps: list[tuple[str, int, int, int]], seed: int
 ) -> None:
-    await play(steps, seed)
+    clock.time = datetime.now(UTC)
+    await play(clock, steps, seed)

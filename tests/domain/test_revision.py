@@ -4,11 +4,17 @@ import pytest
 
 from domain import db, passing
 from domain.dishes.queries import Dish
+from domain.explanations.queries import ActivityShare, explain_entry
 from domain.leaderboards.queries import read_board
+from domain.progression import actions as progression
+from domain.progression.rules import FOLDED
 from domain.rankings.actions import NewRanking, rank_dish
 from domain.revision.actions import find_differences, mend
 from tests.domain.leaderboards.folding import Folder
+from tests.domain.notifications.folding import Log
 from tests.factories import make_dish, make_restaurant, make_user
+
+TYPES = {kind.type for kind in FOLDED}
 
 
 @pytest.fixture(autouse=True)
@@ -77,6 +83,27 @@ async def test_what_is_mended_is_told() -> None:
     assert (version, heard) == (page.version, before[1])
     assert version > before[0]
     assert [each["score"] for each in heard] == [each.score for each in page.items]
+
+
+async def test_points_beyond_a_days_limit_are_on_no_board_and_the_time_of_what_earned_nothing_is() -> None:
+    await db.execute("UPDATE activities SET daily_points = 15 WHERE activity = 'ranking'")
+    folder, log = Folder(), Log()
+    ana, dishes = await make_user(), [await make_dish() for _ in range(4)]
+    await log.new()
+    await folder.begin()
+    differing: list[str] = []
+
+    for dish in dishes:
+        await rank_dish(ana, dish.id, NewRanking(rank=1, notes="x"))
+        await progression.fold([event for event in await log.new() if event.type in TYPES])
+        await folder.fold()
+        differing += [each for each in await found() if str(ana.id) in each]
+
+    stood = await db.fetch("SELECT points::int FROM leaderboard_entries WHERE entity_id = $1", ana.id)
+    why = await explain_entry(ana, "users:global", ana.id)
+    assert differing == []
+    assert [row["points"] for row in stood] == [15, 15]
+    assert why.activities == [ActivityShare("ranking", 4, 15)]
 
 
 async def test_boards_are_made_of_what_was_ranked_before_there_were_any() -> None:

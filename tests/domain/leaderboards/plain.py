@@ -2,7 +2,7 @@
 
 from collections import defaultdict
 from collections.abc import Iterable
-from datetime import datetime
+from datetime import UTC, date, datetime
 from decimal import Decimal
 from fractions import Fraction
 from typing import Any, NamedTuple
@@ -32,7 +32,10 @@ HISTORY = "SELECT user_id, dish_id, old_rank, new_rank, created_at FROM ranking_
 LEVELS = "SELECT p.user_id, l.weight FROM user_progress p JOIN career_levels l ON l.level = p.level"
 DISHES = "SELECT id, name, image_url, dish_type, restaurant_id FROM dishes WHERE is_available"
 RESTAURANTS = "SELECT id, name, photos, city_slug, cuisine_type FROM restaurants"
-AWARDS = "SELECT user_id, points, awarded_at FROM activity_points"
+AWARDS = """
+SELECT s.user_id, s.activity, s.points, s.awarded_at, a.daily_points
+FROM activity_points s JOIN activities a USING (activity)
+"""
 PEOPLE = """
 SELECT u.id, u.username, u.display_name, u.avatar_url, p.city FROM users u JOIN profiles p ON p.user_id = u.id
 WHERE u.privacy_level = 'public'
@@ -87,6 +90,15 @@ async def _ratings(span: Span) -> tuple[dict[tuple[UUID, UUID], int], dict[UUID,
     return ratings, latest
 
 
+def _earned(awards: list[Any]) -> Decimal:
+    """What they come to: of an activity no more a day than it may."""
+    of_day: dict[tuple[str, date], int] = defaultdict(int)
+    for each in awards:
+        key = (each["activity"], each["awarded_at"].astimezone(UTC).date())
+        of_day[key] = min(of_day[key] + each["points"], each["daily_points"])
+    return Decimal(sum(of_day.values()))
+
+
 async def _add_people(boards: Boards, span: Span, suffix: str, slugs: dict[str, str]) -> None:
     earned: dict[UUID, list[Any]] = defaultdict(list)
     for row in await db.fetch(AWARDS):
@@ -98,7 +110,7 @@ async def _add_people(boards: Boards, span: Span, suffix: str, slugs: dict[str, 
                 person["display_name"] or person["username"],
                 person["avatar_url"],
                 Decimal(0),
-                Decimal(sum(each["points"] for each in awards)),
+                _earned(awards),
                 0,
                 max(each["awarded_at"] for each in awards),
             )

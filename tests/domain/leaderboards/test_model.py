@@ -61,9 +61,11 @@ INSERT INTO activity_points (user_id, activity, reference_id, points, awarded_at
 VALUES ($2, 'ranking', $1, $3, $4)
 """
 ADD_POINTS = """
-INSERT INTO user_progress AS p (user_id, points) VALUES ($1, $2)
-ON CONFLICT (user_id) DO UPDATE SET points = p.points + $2 RETURNING points
+INSERT INTO user_progress AS p (user_id, points)
+SELECT $1, sum(points) FROM earned_points(ARRAY[$1::uuid], '-infinity', 'infinity')
+ON CONFLICT (user_id) DO UPDATE SET points = excluded.points RETURNING points
 """
+LIMIT = "UPDATE activities SET daily_points = 15 WHERE activity = 'ranking'"
 
 
 class World:
@@ -75,6 +77,7 @@ class World:
 
     async def begin(self) -> None:
         self.clock.time = datetime.now(UTC)
+        await db.execute(LIMIT)
         self.people = [await make_user(display_name=f"Person {i}") for i in range(PEOPLE)]
         self.places = [
             await make_restaurant(self.people[0], city="Paris", cuisine_type=["thai"]),
@@ -112,7 +115,7 @@ class World:
 
     async def _points(self, viewer: Viewer, _: int, value: int) -> None:
         await db.execute(AWARD, new_id(), viewer.id, value, time.now())
-        points = await db.fetchval(ADD_POINTS, viewer.id, value)
+        points = await db.fetchval(ADD_POINTS, viewer.id)
         await emit(PointsChanged(user_id=viewer.id, points=points))
 
     async def _privacy(self, viewer: Viewer, _: int, value: int) -> None:
