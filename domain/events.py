@@ -23,7 +23,7 @@ from domain.mentions.events import MentionsChanged
 from domain.notifications.events import NotificationRemoved, NotificationsRead, NotificationUpserted
 from domain.places.events import RestaurantAdded, RestaurantEdited
 from domain.posts.events import PostDeleted, PostEdited, PostPublished, PostVisibilityChanged
-from domain.progression.events import BadgeEarned, LevelChanged, LevelReached, PointsChanged
+from domain.progression.events import BadgeEarned, LevelChanged, LevelReached, PointsChanged, RankersMoved
 from domain.rankings.events import RankingChanged
 from domain.reactions.events import PostLiked, PostUnliked
 from domain.reviews.events import ReviewCreated, ReviewDeleted, ReviewEdited, ReviewLiked, ReviewUnliked
@@ -63,6 +63,7 @@ AnyEvent = (
     | DishRemoved
     | RankingChanged
     | PointsChanged
+    | RankersMoved
     | LevelChanged
     | BadgeEarned
     | LevelReached

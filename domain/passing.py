@@ -16,7 +16,14 @@ HOLD_FOLD = "SELECT FROM cursors WHERE feature = $1 FOR UPDATE"
 
 NOW = "SELECT floor(extract(epoch FROM clock_timestamp()) * 1000)::bigint"
 
-FOLDED = "SELECT batch >= $2 FROM cursors WHERE feature = $1"
+# All that was there then, and whatever the fold has put off to the next one.
+FOLDED = """
+SELECT k.batch >= $2 AND NOT EXISTS (
+    SELECT FROM events e WHERE e.xid >= pg_snapshot_xmin(b.snapshot) AND NOT pg_visible_in_snapshot(e.xid, b.snapshot)
+        AND e.type = $3
+)
+FROM cursors k JOIN batches b ON b.batch = k.batch WHERE k.feature = $1
+"""
 
 
 async def hold_fold(feature: str) -> None:
@@ -24,10 +31,11 @@ async def hold_fold(feature: str) -> None:
     await db.execute(HOLD_FOLD, feature)
 
 
-async def has_folded(feature: str) -> bool:
-    """Wait until the fold has passed all that is there now; False when it does not, for nobody folds."""
+async def has_folded(feature: str, puts_off: str = "") -> bool:
+    """Wait until the fold has passed all that is there now, and all events of a type by which it puts off what is much;
+    False when it does not, for nobody folds."""
     until, deadline = await db.fetchval(NOW), time.monotonic() + PATIENCE_S
-    while not await db.fetchval(FOLDED, feature, until):
+    while not await db.fetchval(FOLDED, feature, until, puts_off):
         if time.monotonic() > deadline:
             return False
         await asyncio.sleep(0.1)

@@ -65,6 +65,9 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     progression_pace_s: Annotated[
         float, Meta(description="Least time between two folds of points, badges and levels, seconds.")
     ] = 0.1
+    progression_moved: Annotated[
+        int, Meta(description="Of people who ranked at restaurants that moved, so many are settled in a fold.", ge=1)
+    ] = 500
     leaderboards_pace_s: Annotated[
         float, Meta(description="Least time between two folds of rankings and points into boards, seconds.")
     ] = 0.25

@@ -2,7 +2,8 @@
 
 from collections.abc import Collection, Sequence
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, Final
+from uuid import UUID
 
 from domain import db, topics
 from domain.accounts.actions import profiles_to_tell
@@ -12,8 +13,8 @@ from domain.clock import stamp
 from domain.db import transaction
 from domain.errors import Conflict, Forbidden
 from domain.eventlog import Event, Logged, emit, emit_all
-from domain.ids import UserID, new_id
-from domain.progression.events import BadgeEarned, LevelChanged, LevelReached, PointsChanged
+from domain.ids import RestaurantID, UserID, new_id
+from domain.progression.events import BadgeEarned, LevelChanged, LevelReached, PointsChanged, RankersMoved
 from domain.progression.queries import MEASURES, BadgeNotEarned, Featured, badge_refs, level_refs
 from domain.progression.rules import UNMEASURED, Touched, touched
 from domain.settings import settings
@@ -79,13 +80,20 @@ WITH due AS (
 SELECT * FROM taken UNION SELECT * FROM given
 """
 
-# Whoever ranked at a restaurant that is elsewhere now, or cooks something else.
+# Those of these edits by which a restaurant is elsewhere now, or cooks something else.
 MOVED = """
-SELECT DISTINCT k.user_id FROM unnest($1::uuid[], $2::timestamptz[]) AS moved (restaurant_id, at)
-JOIN restaurant_edits e ON e.restaurant_id = moved.restaurant_id AND e.created_at = moved.at
+SELECT DISTINCT e.restaurant_id FROM unnest($1::uuid[], $2::timestamptz[]) AS edit (restaurant_id, at)
+JOIN restaurant_edits e ON e.restaurant_id = edit.restaurant_id AND e.created_at = edit.at
     AND e.changes ?| ARRAY['city', 'country', 'cuisine_type']
-JOIN dish_rankings k ON k.restaurant_id = moved.restaurant_id
 """
+
+# Whoever ranked at these restaurants, behind somebody: the next $3 of all.
+RANKERS = """
+SELECT DISTINCT k.restaurant_id, k.user_id FROM unnest($1::uuid[], $2::uuid[]) AS moving (restaurant_id, after)
+JOIN dish_rankings k ON k.restaurant_id = moving.restaurant_id AND k.user_id > moving.after
+ORDER BY k.restaurant_id, k.user_id LIMIT $3
+"""
+NOBODY: Final = UserID(UUID(int=0))
 
 # $1 are the people, $2 when.
 SETTLE_BADGES = (
@@ -167,17 +175,31 @@ async def settle(what: Touched, time: datetime) -> None:
     things = (what.posts, what.comments, what.restaurants, what.dishes, what.reviews, what.gone)
     changed = await db.fetch(SETTLE_POINTS, *_columns(what.rankings), *things)
     measured = what.measured | {row["user_id"] for row in changed if row["activity"] not in UNMEASURED}
+    moving = dict(what.moving)
     if what.moved:
-        measured |= {row["user_id"] for row in await db.fetch(MOVED, *_columns(what.moved))}
+        moving |= {row["restaurant_id"]: NOBODY for row in await db.fetch(MOVED, *_columns(what.moved))}
+    left = await _rankers(moving, measured) if moving else {}
     earned = {row["user_id"] for row in changed}
     people = sorted(measured | earned)
-    for start in range(0, len(people), settings.fold_limit):  # one restaurant that moves can be many people
+    for start in range(0, len(people), settings.fold_limit):
         part = people[start : start + settings.fold_limit]
         of_these = measured.intersection(part)
         badges: Sequence[db.Row] = await db.fetch(SETTLE_BADGES, of_these, time) if of_these else ()
         await _tell(badges, await db.fetch(SETTLE_LEVELS, part, earned.intersection(part)), time)
     if what.left:
         await db.execute(FORGET, what.left)
+    await emit_all([(RankersMoved(restaurant_id=each, after=after), None) for each, after in left.items()])
+
+
+async def _rankers(moving: dict[RestaurantID, UserID], measured: set[UserID]) -> dict[RestaurantID, UserID]:
+    """Add the next of those who ranked there to `measured`: a popular restaurant has very many, and others wait for
+    this fold. After whom it goes on, where there may be more."""
+    rows = await db.fetch(RANKERS, *_columns(moving.items()), settings.progression_moved)
+    measured |= {row["user_id"] for row in rows}
+    if len(rows) < settings.progression_moved:
+        return {}
+    there, after = rows[-1]["restaurant_id"], rows[-1]["user_id"]
+    return {each: begun for each, begun in moving.items() if each > there} | {there: after}
 
 
 def _columns(rows: Collection[tuple[Any, Any]]) -> tuple[list[Any], list[Any]]:

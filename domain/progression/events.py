@@ -5,7 +5,7 @@ from uuid import UUID
 
 from domain.accounts.queries import BadgeRef, CareerLevelRef
 from domain.eventlog import Event
-from domain.ids import UserID
+from domain.ids import RestaurantID, UserID
 
 
 class PointsChanged(Event, frozen=True, kw_only=True):
@@ -14,6 +14,15 @@ class PointsChanged(Event, frozen=True, kw_only=True):
     type: ClassVar[str] = "points.changed"
     user_id: UserID
     points: int
+
+
+class RankersMoved(Event, frozen=True, kw_only=True):
+    """Of whoever ranked at a restaurant that is elsewhere now, or cooks something else, those up to `after` have what
+    that earns them; those behind are next. For servers."""
+
+    type: ClassVar[str] = "rankers.moved"
+    restaurant_id: RestaurantID
+    after: UserID
 
 
 class LevelChanged(Event, frozen=True, kw_only=True):

@@ -14,6 +14,7 @@ from domain.eventlog import Event, Logged, of
 from domain.ids import DishID, RestaurantID, UserID
 from domain.places.events import RestaurantAdded, RestaurantEdited
 from domain.posts.events import PostDeleted, PostPublished
+from domain.progression.events import RankersMoved
 from domain.rankings.events import RankingChanged
 from domain.reviews.events import ReviewCreated, ReviewDeleted, ReviewEdited
 
@@ -31,6 +32,7 @@ FOLDED: Final[tuple[type[Event], ...]] = (
     DishAdded,
     DishRemoved,
     UserDeleted,
+    RankersMoved,
 )
 
 UNMEASURED: Final = frozenset({"comment", "post"})
@@ -41,7 +43,8 @@ class Touched(msgspec.Struct):
     """What to look at again: acts, by what they were done to or made; and people.
 
     `gone` are things that went with all that was said below them. `measured` are those of whose badges a measure may
-    be another although their points are not, `moved` the edits of restaurants that may have moved all who ranked there.
+    be another although their points are not, `moved` the edits of restaurants that may have moved all who ranked there,
+    `moving` after whom of these it goes on.
     """
 
     rankings: set[tuple[UserID, DishID]] = set()
@@ -53,6 +56,7 @@ class Touched(msgspec.Struct):
     gone: set[UUID] = set()
     measured: set[UserID] = set()
     moved: set[tuple[RestaurantID, datetime]] = set()
+    moving: dict[RestaurantID, UserID] = {}
     left: set[UserID] = set()
 
 
@@ -78,6 +82,8 @@ def touched(events: Sequence[Logged]) -> Touched:
     what.dishes.update(added.dish.id for added in of(events, DishAdded))
     what.dishes.update(removed.id for removed in of(events, DishRemoved))
     what.moved.update((edited.id, datetime.fromisoformat(edited.updated_at)) for edited in of(events, RestaurantEdited))
+    for behind in of(events, RankersMoved):
+        what.moving[behind.restaurant_id] = min(behind.after, what.moving.get(behind.restaurant_id, behind.after))
     what.left.update(left.user_id for left in of(events, UserDeleted))
     return what
 

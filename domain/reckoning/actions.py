@@ -9,6 +9,7 @@ from domain.db import transaction
 from domain.ids import DishID, UserID
 from domain.passing import LOOKS, has_folded, hold_fold
 from domain.progression.actions import settle
+from domain.progression.events import RankersMoved
 from domain.progression.rules import Touched
 from domain.reckoning.queries import Difference, look_at, people_after
 
@@ -28,7 +29,7 @@ async def find_differences() -> AsyncGenerator[str]:
         if len(found) >= MOST:
             break
     for _ in range(LOOKS):
-        if not found or not await has_folded("progression"):
+        if not found or not await has_folded("progression", RankersMoved.type):
             break
         people = sorted({each.user_id for each in found})
         for start in range(0, len(people), AT_ONCE):

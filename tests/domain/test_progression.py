@@ -43,6 +43,7 @@ from domain.progression.queries import (
 from domain.progression.rules import FOLDED
 from domain.rankings.actions import NewRanking, rank_dish, unrank_dish
 from domain.reviews.actions import ReviewChanges, delete_review, edit_review
+from domain.settings import settings
 from domain.standings.queries import PEOPLE
 from domain.targets import Target
 from tests.conftest import Clock, Statements
@@ -551,6 +552,34 @@ async def test_a_restaurant_that_moves_takes_the_badges_of_its_place_along(log: 
 
     assert before == {"first-bite", "test"}
     assert await badges_of(ana) == {"first-bite"}
+
+
+async def test_of_many_who_ranked_where_a_restaurant_moves_some_are_settled_at_a_time(
+    log: Log, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("domain.progression.actions.settings", replace(settings, progression_moved=2))
+    adder, people = await make_user(), [await make_user() for _ in range(5)]
+    restaurants = [await make_restaurant(adder, cuisine_type=["thai"]) for _ in range(2)]
+    await db.execute(ADD_BADGE, "test", json.dumps({"rankings": 1, "cuisine": "lao"}))
+    for restaurant in restaurants:
+        dish = await make_dish(adder, restaurant)
+        for each in people[:3] if restaurant is restaurants[0] else people[2:]:
+            await rank(each, dish)
+    await fold_new(log)
+    for restaurant in restaurants:
+        await edit_restaurant(adder, restaurant.id, RestaurantChanges(cuisine_type=["lao"]))
+    events, folds = [event for event in await log.new() if event.type in TYPES], list[int]()
+
+    while events:
+        await fold(events)
+        told = await log.new()
+        folds.append([event.type for event in told].count("badge.earned"))
+        events = [event for event in told if event.type in TYPES]
+
+    assert sum(folds) == 5
+    assert max(folds) == 2
+    assert len(folds) <= 4
+    assert [await badges_of(each) for each in people] == [{"first-bite", "test"}] * 5
 
 
 async def test_an_edit_that_moves_nothing_has_nobody_looked_at(log: Log, statements: Statements) -> None:

@@ -8,11 +8,13 @@ from uuid import UUID
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from domain import db, eventlog
 from domain.accounts.rules import Viewer
 from domain.comments.actions import NewComment, comment_on, delete_comment
 from domain.comments.queries import Comment
+from domain.consequences import PAGE
 from domain.departures import leave
 from domain.dishes.queries import Dish
 from domain.ids import UserID, new_id
@@ -27,7 +29,10 @@ from domain.reckoning.actions import find_differences, mend
 from domain.reckoning.queries import look_at
 from domain.reviews.actions import delete_review
 from domain.reviews.queries import Review
+from domain.settings import settings as usual
 from domain.targets import Target
+from realtime.cuts import Cuts
+from server.worker import Follower
 from tests.conftest import Clock
 from tests.domain.notifications.folding import Log
 from tests.factories import make_comment, make_dish, make_post, make_restaurant, make_review, make_user, settle
@@ -37,13 +42,12 @@ PHOTO = "https://example.org/pizza.jpg"
 
 
 async def fold_all(log: Log, sizes: random.Random | None = None) -> None:
-    """Fold what is new, in batches of one size or of any."""
+    """Fold what is new, in batches of one size or of any, and what folding puts off."""
     events = [event for event in await log.new() if event.type in TYPES]
     while events:
         size = len(events) if sizes is None else sizes.randint(1, len(events))
         await fold(events[:size])
-        events = events[size:]
-    await log.new()
+        events = events[size:] + [event for event in await log.new() if event.type in TYPES]
 
 
 async def everybody() -> list[UserID]:
@@ -182,6 +186,34 @@ async def test_what_the_fold_has_yet_to_pass_is_no_difference(own_database: None
     assert found == []
 
 
+async def test_what_the_fold_has_put_off_is_no_difference(own_database: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("domain.progression.actions.settings", replace(usual, progression_moved=1))
+    await db.execute(DEMANDS)
+    adder, people = await make_user(), [await make_user() for _ in range(6)]
+    restaurant = await make_restaurant(adder, cuisine_type=["lao"])
+    dishes = [await make_dish(adder, restaurant) for _ in range(2)]
+    for each in people:
+        for dish in dishes:
+            await rank_dish(each, dish.id, NewRanking(notes="Good", rank=1))
+    await settle()
+    await edit_restaurant(adder, restaurant.id, RestaurantChanges(cuisine_type=["thai"]))
+
+    async def fold_a_part_at_a_time() -> None:
+        (progression,) = (each for each in PAGE if each.feature == "progression")
+        for _ in range(9):
+            await asyncio.sleep(0.15)
+            await eventlog.cut(await eventlog.latest_cut(), even_empty=True)
+            await Follower(progression, Cuts()).step()
+
+    folding = asyncio.create_task(fold_a_part_at_a_time())
+    before = len((await look_at([each.id for each in people])).differences)
+    found = [line async for line in find_differences()]
+    await folding
+
+    assert before == 6
+    assert found == []
+
+
 async def test_what_is_wrong_is_found_also_when_nobody_folds(
     own_database: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -309,4 +341,7 @@ async def test_whatever_is_done_in_whatever_batches_is_what_is_computed_anew(
     pool: None, clock: Clock, steps: list[tuple[str, int, int, int]], seed: int
 ) -> None:
     clock.time = datetime.now(UTC)
-    await play(clock, steps, seed)
+    one_at_a_time = replace(usual, progression_moved=1)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("domain.progression.actions.settings", one_at_a_time)
+        await play(clock, steps, seed)
