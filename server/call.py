@@ -1,6 +1,7 @@
 """What the layers around the handlers know of a request; made by the outermost, kept in the scope."""
 
-from typing import Any
+from contextvars import ContextVar
+from typing import Any, Final
 
 import msgspec
 
@@ -8,6 +9,9 @@ from domain.accounts.rules import Viewer, viewer_of
 from domain.errors import Unauthorized
 
 KEY = "potluck"
+
+under_way: Final[ContextVar[Any]] = ContextVar("under_way")
+"""The scope of the request that is being answered."""
 
 
 class Call(msgspec.Struct):

@@ -4,7 +4,6 @@ import logging.config
 import os
 import re
 import sys
-from contextvars import ContextVar
 from secrets import token_hex
 from time import perf_counter
 from typing import Any, Final
@@ -54,8 +53,6 @@ HTTPS_ONLY: Final = (b"strict-transport-security", b"max-age=31536000; includeSu
 
 access = AccessLog()
 
-_request_id: ContextVar[str] = ContextVar("request_id", default="")
-
 
 class Edge:
     """The outermost layer. One instead of five, because every layer costs every request."""
@@ -78,7 +75,7 @@ class Edge:
             request.cursor = gateway.position  # before the request's first snapshot
         scope[call.KEY] = request  # type: ignore[literal-required]
         scope["path_template"] = ""
-        token = _request_id.set(request.id)
+        token = call.under_way.set(scope)
         https = scope["scheme"] == "https"
         status = 0
 
@@ -106,7 +103,7 @@ class Edge:
                 await send_answer(answer, answer_to(error))
         finally:
             self._record(scope, status or 499, perf_counter() - started)
-            _request_id.reset(token)
+            call.under_way.reset(token)
 
     async def _pass_on(self, scope: Any, receive: Receive, send: Send) -> None:
         check_target(scope)
@@ -140,8 +137,9 @@ def _id_of(headers: Any) -> str:
 
 
 def _add_request_id(_: Any, __: str, line: structlog.typing.EventDict) -> structlog.typing.EventDict:
-    if request_id := _request_id.get():
-        line["request_id"] = request_id
+    scope = call.under_way.get(None)
+    if scope is not None:
+        line["request_id"] = call.call_of(scope).id
     return line
 
 
