@@ -10,7 +10,7 @@ import msgspec
 from domain import db, positions
 from domain.accounts.queries import Verdict, visible_users
 from domain.accounts.rules import Viewer
-from domain.clock import stamp
+from domain.clock import now, stamp
 from domain.dishes.queries import Dish, read_dishes
 from domain.errors import Invalid, NotFound
 from domain.ids import DishID, UserID
@@ -26,6 +26,7 @@ from domain.leaderboards.rules import (
     parse_season,
     ranked,
     season_name,
+    season_of,
 )
 from domain.places.rules import wanted_slug
 from domain.positions import Seated, State
@@ -80,13 +81,26 @@ class EntryNotFound(NotFound):
     """It is not on this board."""
 
 
-# Of the boards that names tell of: whether there is their city, and of dishes their type.
+# Of the boards that names tell of: whether there is their city, of dishes their type, of restaurants one of their
+# cuisine, and of weeks gone by that board. What has been made is there, whatever is said of its restaurants now.
+# Scalar, for EXISTS may be planned as reading all there are.
 KNOWN = """
 SELECT asked.i,
-    asked.city IS NULL OR EXISTS (SELECT FROM cities c WHERE c.slug = asked.city) AS city,
-    asked.dish_type IS NULL OR EXISTS (SELECT FROM dish_types t WHERE t.slug = asked.dish_type) AS dish_type
-FROM unnest($1::text[], $2::text[]) WITH ORDINALITY AS asked (city, dish_type, i)
+    asked.city IS NOT DISTINCT FROM (SELECT c.slug FROM cities c WHERE c.slug = asked.city) AS city,
+    asked.dish_type IS NOT DISTINCT FROM (SELECT t.slug FROM dish_types t WHERE t.slug = asked.dish_type) AS dish_type,
+    asked.cuisine IS NULL OR (SELECT b.id FROM leaderboards b WHERE b.name = asked.name) IS NOT NULL OR EXISTS (
+        SELECT FROM restaurants r WHERE r.city_slug = asked.city AND r.cuisine_type @> ARRAY[asked.cuisine]
+    ) AS cuisine,
+    asked.is_now OR (SELECT b.id FROM leaderboards b WHERE b.name = asked.name) IS NOT NULL AS season
+FROM unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::boolean[])
+    WITH ORDINALITY AS asked (name, city, dish_type, cuisine, is_now, i)
 """
+UNKNOWN: Final = {
+    "city": "There is no restaurant in a city of this name.",
+    "dish_type": "See GET /api/v1/dish-types.",
+    "cuisine": "There is no restaurant of this cuisine in the city.",
+    "season": "This week has not begun, or nothing came on the board in it.",
+}
 
 
 async def board_access(asked: Collection[tuple[UserID, str]]) -> list[tuple[UserID, str, None, Verdict]]:
@@ -99,13 +113,15 @@ async def board_access(asked: Collection[tuple[UserID, str]]) -> list[tuple[User
 
 async def _known(boards: Sequence[Board]) -> list[dict[str, str]]:
     """Of each board, what of its name is unknown."""
+    names, cities = [board.name for board in boards], [board.city for board in boards]
     types = [board.about if board.kind == "dishes" else None for board in boards]
-    rows = await db.fetch(KNOWN, [board.city for board in boards], types)
-    found: list[dict[str, str]] = []
-    for row in sorted(rows, key=lambda row: row["i"]):
-        wrong = {} if row["city"] else {"city": "There is no restaurant in a city of this name."}
-        found.append(wrong | ({} if row["dish_type"] else {"dish_type": "See GET /api/v1/dish-types."}))
-    return found
+    cuisines = [board.about if board.kind == "restaurants" else None for board in boards]
+    week = season_of(now())
+    rows = await db.fetch(KNOWN, names, cities, types, cuisines, [board.season in (ALL_TIME, week) for board in boards])
+    return [
+        {what: message for what, message in UNKNOWN.items() if not row[what]}
+        for row in sorted(rows, key=lambda row: row["i"])
+    ]
 
 
 async def check_board(name: str) -> Board:

@@ -18,6 +18,7 @@ from domain.leaderboards import actions
 from domain.leaderboards.actions import Entry, change, forget_gone, rescore_part
 from domain.leaderboards.queries import board_access
 from domain.leaderboards.rules import season_name, season_of
+from domain.places.actions import RestaurantChanges, edit_restaurant
 from domain.rankings.actions import NewRanking, rank_dish, unrank_dish
 from domain.standings.actions import fold
 from tests.conftest import Clock, Statements
@@ -25,15 +26,48 @@ from tests.domain.leaderboards.folding import Folder
 from tests.factories import make_dish, make_restaurant, make_user
 
 
-async def test_who_has_signed_in_may_listen_to_any_board_that_there_can_be() -> None:
+async def test_who_has_signed_in_may_listen_to_any_board_that_there_can_be(clock: Clock) -> None:
+    clock.time = datetime(2026, 11, 20, tzinfo=UTC)
     viewer = (await make_user()).id
-    await make_restaurant(city="Paris", country="France")
-    boards = ["dishes:paris:pizza", "restaurants:paris:thai@2026-w47", "users:paris", "users:global"]
+    await make_restaurant(city="Paris", country="France", cuisine_type=["Thai"])
+    await make_restaurant(city="Lyon", country="France", cuisine_type=["Sushi"])
+    boards = ["dishes:paris:pizza", "restaurants:paris:thai@2026-w47", "users:paris", "users:global@2026-w47"]
     none = ["dishes:rome:pizza", "dishes:paris:soups", "users:rome", "users:PARIS", "users", "dishes:paris:pizza@x"]
+    none += ["restaurants:paris:sushi", "restaurants:rome:thai", "restaurants:paris:thai@2026-w48"]
+    none += ["users:global@2026-w46", "users:global@0001-w01", "users:global@9999-w52"]
 
     found = await board_access([(viewer, each) for each in [*none, *boards]])
 
     assert found == [(viewer, each, None, "ok") for each in boards]
+
+
+async def test_a_board_that_was_made_stays_when_its_week_is_over_and_its_restaurants_are_of_another_cuisine(
+    clock: Clock,
+) -> None:
+    ana = await make_user()
+    there = await make_restaurant(ana, city="Paris", cuisine_type=["thai"])
+    dish = await make_dish(ana, there)
+    folder = Folder()
+    await folder.begin()
+    await rank_dish(ana, dish.id, NewRanking(rank=1, notes="x"))
+    await folder.fold()
+    week = season_name(season_of(now()))
+    boards = ["restaurants:paris:thai", f"restaurants:paris:thai@{week}", f"dishes:paris:pizza@{week}"]
+
+    await edit_restaurant(ana, there.id, RestaurantChanges(cuisine_type=["french"]))
+    clock.forward(days=7)
+
+    assert await board_access([(ana.id, each) for each in [*boards, f"users:paris@{week}"]]) == [
+        (ana.id, each, None, "ok") for each in boards
+    ]
+
+
+async def test_what_boards_there_are_is_asked_in_one_statement(statements: Statements) -> None:
+    viewer = (await make_user()).id
+    await make_restaurant(city="Paris", cuisine_type=["thai"])
+    boards = ["restaurants:paris:thai", "users:global@2026-w01", "dishes:paris:pizza", "restaurants:paris:sushi"]
+
+    assert len(await statements(board_access([(viewer, each) for each in boards]))) == 1
 
 
 async def folded(number: int) -> tuple[list[Logged], list[Dish]]:

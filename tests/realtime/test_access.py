@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Sequence
+from datetime import UTC, datetime
 from uuid import UUID
 
 import pytest
@@ -11,6 +12,7 @@ from domain.db import Row
 from domain.graph.actions import block_user
 from domain.ids import UserID
 from realtime.access import Judge, Verdict, judge
+from tests.conftest import Clock
 from tests.factories import make_post, make_restaurant, make_user
 
 pytestmark = pytest.mark.usefixtures("own_database")
@@ -41,15 +43,18 @@ async def test_many_who_ask_at_once_are_a_query_of_each_kind(monkeypatch: pytest
 @pytest.mark.parametrize(
     "board", ["users:global", "users:fr-paris", "dishes:napoli:pizza", "restaurants:東京:寿司", "users:roma@2026-w47"]
 )
-async def test_a_leaderboard_is_open_to_anybody(board: str) -> None:
+async def test_a_leaderboard_is_open_to_anybody(board: str, clock: Clock) -> None:
+    clock.time = datetime(2026, 11, 20, tzinfo=UTC)
     viewer, topic = UserID(UUID(int=1)), f"leaderboard:{board}"
     for city, country in [("Roma", "it"), ("Napoli", "it"), ("東京", "jp"), ("Paris", "us"), ("Paris", "fr")]:
-        await make_restaurant(city=city, country=country)
+        await make_restaurant(city=city, country=country, cuisine_type=["寿司"])
 
     assert await judge([(viewer, topic)]) == {(viewer, topic): Verdict("None", "ok")}
 
 
-@pytest.mark.parametrize("board", ["cooks:roma", "users", "dishes:roma", "users:roma:pizza", "dishes:a:b:c"])
+@pytest.mark.parametrize(
+    "board", ["cooks:roma", "users", "dishes:roma", "users:roma:pizza", "dishes:a:b:c", "users:global@9999-w52"]
+)
 async def test_a_leaderboard_that_nobody_leads_is_not_found(board: str) -> None:
     viewer, topic = UserID(UUID(int=1)), f"leaderboard:{board}"
 

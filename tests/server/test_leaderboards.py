@@ -292,18 +292,14 @@ async def test_boards_with_something_on_them_are_listed_by_city_kind_and_week(
     assert (await get(client, ana, city="rome"))["items"] == []
 
 
-async def test_a_board_that_there_can_be_is_empty_before_it_is_there(client: httpx.AsyncClient) -> None:
+@pytest.mark.parametrize("name", ["dishes:paris:soup@{week}", "restaurants:paris:pizzeria", "users:paris"])
+async def test_a_board_that_there_can_be_is_empty_before_it_is_there(client: httpx.AsyncClient, name: str) -> None:
     ana, _ = await make_pizzas(1)
+    board = name.format(week=season_name(season_of(datetime.now(UTC))))
 
-    found = await get(client, ana, "/dishes:paris:soup@2026-w01")
+    found = await get(client, ana, f"/{board}")
 
-    assert found == {
-        "board": "dishes:paris:soup@2026-w01",
-        "version": 0,
-        "size": 0,
-        "items": [],
-        "next_cursor": None,
-    }
+    assert found == {"board": board, "version": 0, "size": 0, "items": [], "next_cursor": None}
 
 
 WRONG = {
@@ -315,6 +311,12 @@ WRONG = {
     "/dishes:paris:soap": (404, "dish_type"),
     "/dishes:atlantis:pizza": (404, "city"),
     "/users:atlantis": (404, "city"),
+    "/restaurants:paris:zzz": (404, "cuisine"),
+    "/users:global@9999-w52": (404, "season"),
+    "/users:global@0001-w01": (404, "season"),
+    "/dishes:paris:soup@2026-w01": (404, "season"),
+    f"/restaurants:paris:zzz/around/{UUID(int=0)}": (404, "cuisine"),
+    f"/users:global@9999-w52/entries/{UUID(int=0)}": (404, "season"),
     "/users:global?limit=0": (400, "limit"),
     "/users:global?limit=101": (400, "limit"),
     "/users:global?cursor=x": (400, "cursor"),
