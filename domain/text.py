@@ -9,6 +9,18 @@ from msgspec import Meta
 Text = Annotated[str, Meta(pattern=r"^[^\x00]*$")]
 """PostgreSQL's text holds no NUL. Add your own lengths: `Annotated[Text, Meta(max_length=100)]`."""
 
+# Spaces, control characters, the empty pattern of Braille, what Unicode shows nothing of (Default_Ignorable_Code_Point
+# in DerivedCoreProperties.txt) and what only annotates.
+_BLANK: Final = (
+    r"\s\x01-\x1f\x7f-\x9f\xad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b-\u200f\u202a-\u202e\u2060-\u206f"
+    r"\u2800\u3164\ufe00-\ufe0f\ufeff\uffa0\ufff0-\ufffb\U0001bca0-\U0001bca3\U0001d173-\U0001d17a\U000e0000-\U000e0fff"
+)
+READABLE: Final = rf"\A[{_BLANK}]*[^{_BLANK}\x00][^\x00]*\Z"
+UNREADABLE: Final = "There is nothing in it to read, or NUL."
+
+Readable = Annotated[str, Meta(min_length=1, pattern=READABLE)]
+"""Text with something to see in it. Add your own length, as above."""
+
 _ACCENT: Final = re.compile("[\u0300-\u036f]")
 # Letters of their own, which Unicode does not take apart.
 _PLAIN: Final = str.maketrans({"ø": "o", "ł": "l", "đ": "d", "ð": "d", "þ": "th", "æ": "ae", "œ": "oe", "ı": "i"})

@@ -12,6 +12,7 @@ from litestar.exceptions import InternalServerException
 
 from domain.errors import Invalid
 from domain.settings import settings
+from domain.text import READABLE, UNREADABLE
 from server.errors import Disconnected, TooLarge, UnsupportedBody
 
 MAX_DEPTH: Final = 32
@@ -96,7 +97,7 @@ def _field_and_message(text: str) -> tuple[str, str]:
     at = path.removeprefix("key in ").removeprefix("$").removeprefix(".")
     if field := _FIELD.search(message):
         at = f"{at}.{field[1]}".removeprefix(".")
-    return at or "body", f"{message}."
+    return at or "body", UNREADABLE if message.endswith(f"regex {READABLE!r}") else f"{message}."
 
 
 UNWRITABLE: Final = "This holds what no text may hold: NUL, a lone surrogate, or bytes that are not UTF-8."

@@ -8,13 +8,14 @@ from msgspec import Meta
 
 from domain.errors import Invalid
 from domain.ids import DishID
+from domain.text import Readable
 
 LAST: Final = 5
 """The last rank there is."""
 
 Rank = Annotated[int, Meta(ge=1, le=LAST)]
 Taste = Literal["acceptable", "second_chance", "dissatisfied"]
-Notes = Annotated[str, Meta(min_length=1, max_length=2000, pattern=r"\A\s*[^\s\x00][^\x00]*\Z")]
+Notes = Annotated[Readable, Meta(max_length=2000)]
 
 
 class Placing(msgspec.Struct, frozen=True):
