@@ -39,6 +39,7 @@ from domain.places.rules import (
     bands,
     check_hours,
     check_position,
+    check_regions,
     chord,
     city_slugs,
     country_key,
@@ -146,6 +147,7 @@ async def add_restaurant(viewer: Viewer, new: NewRestaurant, *, force: bool = Fa
     """Add it. Raises LikelyDuplicate, unless forced; Invalid; UserNotFound when the account is gone."""
     time = now()
     given: dict[str, Any] = msgspec.structs.asdict(new)
+    check_regions(given)
     given["cuisine_type"] = slugs(new.cuisine_type, "cuisine_type")
     restaurant = Restaurant(
         id=RestaurantID(new_id()),
@@ -168,6 +170,7 @@ async def add_restaurant(viewer: Viewer, new: NewRestaurant, *, force: bool = Fa
 async def edit_restaurant(viewer: Viewer, restaurant_id: RestaurantID, changes: RestaurantChanges) -> Restaurant:
     """Change what is named. Raises RestaurantNotFound, NotYourRestaurant, NothingToChange, Invalid."""
     given = given_in(changes)
+    check_regions(given)
     if "cuisine_type" in given:
         given["cuisine_type"] = slugs(given["cuisine_type"], "cuisine_type")
     async with transaction():

@@ -1,7 +1,7 @@
 """What restaurants may be, how their names are compared, and what is near."""
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Annotated, Final
 
 import msgspec
@@ -12,9 +12,9 @@ from domain.countries import code_of
 from domain.errors import Invalid
 from domain.ids import UserID
 from domain.settings import settings
-from domain.text import Text, slug
+from domain.text import Readable, Text, slug
 
-Name = Annotated[str, Meta(max_length=255, pattern=r"\A\s*[^\s\x00][^\x00]*\Z")]
+Name = Annotated[Readable, Meta(max_length=255)]
 Address = Annotated[Text, Meta(min_length=1, max_length=500)]
 Region = Annotated[Text, Meta(min_length=1, max_length=100)]
 """A city, a state or a country, in its own words."""
@@ -130,12 +130,27 @@ def slugs(texts: Iterable[str], field: str) -> list[str]:
     return list(dict.fromkeys(found))
 
 
-def wanted_slug(text: str | None, field: str) -> str | None:
-    """What is looked for, as a slug. Raises Invalid when there is no letter and no digit in it."""
-    found = None if text is None else slug(text)
-    if found == "":
+def named_slug(text: str, field: str) -> str:
+    """A name as a slug. Raises Invalid when there is no letter and no digit in it."""
+    found = slug(text)
+    if not found:
         raise Invalid({field: WORDLESS})
     return found
+
+
+def wanted_slug(text: str | None, field: str) -> str | None:
+    """The same of what is looked for, if it is."""
+    return None if text is None else named_slug(text, field)
+
+
+REGIONS: Final = ("city", "state", "country")
+
+
+def check_regions(given: Mapping[str, object]) -> None:
+    """Raises Invalid that names the regions without a word: by such a name nothing would be found, and on no board."""
+    names = {field: given[field] for field in REGIONS if given.get(field) is not None}
+    if wrong := [field for field, name in names.items() if not slug(str(name))]:
+        raise Invalid(dict.fromkeys(wrong, WORDLESS))
 
 
 def country_key(country: str | None) -> str:

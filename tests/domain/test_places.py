@@ -392,8 +392,36 @@ async def test_a_city_without_a_country_is_the_one_that_has_the_name() -> None:
     assert [await city_of(each) for each in (unknown, known)] == ["springfield", "us-springfield"]
 
 
-async def test_a_city_without_a_letter_has_no_slug() -> None:
-    assert await city_of(await make_restaurant(city="???")) is None
+@pytest.mark.parametrize(("city", "slug"), [("東京", "東京"), ("Москва", "москва"), ("القاهرة", "القاهرة"), ("6", "6")])
+async def test_a_city_has_a_slug_in_whatever_script(city: str, slug: str) -> None:
+    assert await city_of(await make_restaurant(city=city)) == slug
+
+
+@pytest.mark.parametrize("name", [" ", "!!!", "\u200b", "???", "\u3000-", "🍕"])
+@pytest.mark.parametrize("field", ["city", "state", "country"])
+async def test_a_city_a_state_or_a_country_without_a_word_is_refused(field: str, name: str) -> None:
+    ana, given = await make_user(), {"name": "Here", field: name}
+    new, changes = msgspec.convert(given, NewRestaurant), msgspec.convert(given, RestaurantChanges)
+    there = await make_restaurant(ana, city="Paris")
+    before = await db.fetchval("SELECT count(*) FROM restaurants")
+
+    with pytest.raises(Invalid) as added:
+        await add_restaurant(ana, new)
+    with pytest.raises(Invalid) as edited:
+        await edit_restaurant(ana, there.id, changes)
+
+    assert list(added.value.details) == list(edited.value.details) == [field]
+    assert await read_restaurant(ana, there.id) == there
+    assert await db.fetchval("SELECT count(*) FROM restaurants") == before
+
+
+async def test_a_restaurant_may_be_in_no_city() -> None:
+    ana = await make_user()
+    there = await make_restaurant(ana, city="Paris", country="France")
+
+    without = await edit_restaurant(ana, there.id, RestaurantChanges(city=None, country=None))
+
+    assert [await city_of(each) for each in (without, await make_restaurant(ana))] == [None, None]
 
 
 async def test_who_names_a_city_at_the_same_time_finds_the_same_one(own_database: None) -> None:
