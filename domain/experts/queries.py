@@ -51,7 +51,7 @@ async def read_experts(viewer: Viewer, city: str, before: Before | None, limit: 
     slug = wanted_slug(city, "city")
     rows = await db.fetch(READ_EXPERTS, viewer.id, slug, *(before or (None, None)), limit)
     if not rows and not await db.fetchval(IS_CITY, slug):
-        raise CityNotFound
+        raise CityNotFound({"city": CityNotFound().message})
     return [_expert(row) for row in rows]
 
 

@@ -8,10 +8,10 @@ import msgspec
 from domain import db
 from domain.accounts.queries import Verdict
 from domain.clock import now, stamp
-from domain.errors import Invalid
+from domain.errors import NotFound
 from domain.ids import DishID, RestaurantID, UserID
+from domain.places.rules import named_slug, wanted_slug
 from domain.settings import settings
-from domain.text import slug
 from domain.trending.rules import parse_scope, scope_of, score_at
 
 
@@ -39,6 +39,10 @@ class TrendingDishes(msgspec.Struct, frozen=True, kw_only=True):
     top: list[TrendingDish]
 
 
+class ListNotFound(NotFound):
+    """There is no such list of what is trending."""
+
+
 # $1 is a city's slug, $2 a type's or null, $3 their scope, $4 how many. One snapshot: the version is that of the list.
 READ_TRENDING = """
 SELECT EXISTS (SELECT FROM cities WHERE slug = $1) AS has_city,
@@ -56,17 +60,18 @@ ORDER BY top.one_at DESC, top.dish_id
 
 
 async def read_trending(city: str, dish_type: str | None, limit: int) -> TrendingDishes:
-    """What is trending in a city, by its name or slug; of a type. Raises Invalid when there is no such city or type."""
-    where, of, time = slug(city), None if dish_type is None else slug(dish_type), now()
+    """What is trending in a city, by its name or slug; of a type. Raises ListNotFound when there is no such city or
+    type, Invalid when that is no word."""
+    where, of, time = named_slug(city, "city"), wanted_slug(dish_type, "dish_type"), now()
     scope = scope_of(where, of)
     rows = await db.fetch(READ_TRENDING, where, of, scope, limit)
     wrong: dict[str, str] = {}
     if not rows[0]["has_city"]:
-        wrong["city"] = "There is no such city."
+        wrong["city"] = "There is no restaurant in a city of this name."
     if not rows[0]["has_type"]:
-        wrong["dish_type"] = "There is no such type of dish."
+        wrong["dish_type"] = "See GET /api/v1/dish-types."
     if wrong:
-        raise Invalid(wrong)
+        raise ListNotFound(wrong)
     top = entries([row for row in rows if row["dish_id"] is not None], time)
     return TrendingDishes(
         scope=scope, version=rows[0]["version"], at=stamp(time), half_life_s=settings.trending_half_life_s, top=top

@@ -13,7 +13,6 @@ from domain.counters import actions as counters
 from domain.departures import leave
 from domain.dishes.actions import DishChanges, edit_dish, remove_dish
 from domain.dishes.queries import Dish
-from domain.errors import Invalid
 from domain.eventlog import Logged
 from domain.ids import DishID, UserID, new_id
 from domain.places.actions import RestaurantChanges, edit_restaurant
@@ -32,7 +31,7 @@ from domain.reviews.queries import Review
 from domain.targets import Target
 from domain.trending.actions import fold, let_go
 from domain.trending.events import TrendingChanged, TrendingDue
-from domain.trending.queries import read_trending
+from domain.trending.queries import ListNotFound, read_trending
 from domain.trending.rules import Act, Key, netted, scope_of, score_at, weight_of, weight_of_review
 from tests.conftest import Clock, Statements
 from tests.domain.trending.playing import (
@@ -542,7 +541,7 @@ async def test_a_restaurant_that_moves_takes_its_dishes_along(clock: Clock) -> N
 
 
 async def test_an_unknown_city_or_type_is_named() -> None:
-    with pytest.raises(Invalid) as refused:
+    with pytest.raises(ListNotFound) as refused:
         await read_trending("Nowhere", "stones", 5)
 
     assert set(refused.value.details) == {"city", "dish_type"}

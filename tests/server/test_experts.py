@@ -67,7 +67,7 @@ BAD: list[tuple[dict[str, str], int, str, list[str]]] = [
     ({"city": "?!"}, 400, "invalid", ["city"]),
     ({"city": "a\0"}, 400, "invalid", ["city"]),
     ({"city": "x" * 101}, 400, "invalid", ["city"]),
-    ({"city": "atlantis"}, 404, "city_not_found", []),
+    ({"city": "atlantis"}, 404, "city_not_found", ["city"]),
     ({"city": "lyon", "limit": "0"}, 400, "invalid", ["limit"]),
     ({"city": "lyon", "cursor": "x"}, 400, "invalid", ["cursor"]),
 ]
