@@ -4,7 +4,7 @@ from piccolo.apps.migrations.auto.migration_manager import MigrationManager
 
 from domain.migration import script
 
-ID = "2026-11-21T04:00:00:000030"
+ID = "2026-11-21T04:00:00:000032"
 VERSION = "1.38.0"
 DESCRIPTION = "cuisines of a city"
 
