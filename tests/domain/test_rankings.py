@@ -394,7 +394,8 @@ async def test_a_change_is_told_on_every_dish_whose_rank_changed_and_on_their_re
 
     row = (await db.fetch(EVENTS))[-1]
     there = dishes[0].restaurant.id
-    assert row["topics"] == [topics.dish(dishes[2].id), topics.dish(dishes[0].id), topics.restaurant(there)]
+    heard_by = [topics.dish(dishes[2].id), topics.dish(dishes[0].id), topics.restaurant(there)]
+    assert row["topics"] == [*heard_by, topics.holds(topics.user(ana.id))]
     assert row["actor"] == ana.id
     assert msgspec.json.decode(row["data"], type=RankingChanged) == RankingChanged(
         user=UserRef(ana.id, "ana", None, None),
