@@ -7,10 +7,10 @@ from uuid import UUID
 
 from domain import topics
 from domain.accounts.queries import user_access
+from domain.boards.queries import board_access
 from domain.dishes.queries import dish_access
 from domain.graph.queries import hidden_from
 from domain.ids import UserID
-from domain.leaderboards.queries import board_access
 from domain.places.queries import restaurant_access
 from domain.posts.queries import post_access
 from domain.reviews.queries import review_access

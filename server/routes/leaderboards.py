@@ -9,11 +9,13 @@ from litestar.di import NamedDependency
 from litestar.params import FromPath, FromQuery, QueryParameter
 
 from domain.accounts.rules import Viewer
+from domain.boards import queries as boards
+from domain.boards.queries import BoardSummary
 from domain.dishes.queries import Dish
 from domain.explanations.queries import Explanation
 from domain.explanations.queries import explain_entry as explain
 from domain.leaderboards import queries
-from domain.leaderboards.queries import Behind, BoardPage, BoardSummary
+from domain.leaderboards.queries import Behind, BoardPage
 from domain.leaderboards.rules import Kind
 from server.paging import Cursor, Limit, Page, cursor_of, page, position_in
 
@@ -37,7 +39,7 @@ async def read_boards(
     cursor: FromQuery[Cursor] = None,
 ) -> Page[BoardSummary]:
     """The boards that have something on them, by name: of all time, or of a week."""
-    found = await queries.read_boards(city, kind, season, position_in(cursor, str), limit + 1)
+    found = await boards.read_boards(city, kind, season, position_in(cursor, str), limit + 1)
     return page(found, limit, lambda last: last.name)
 
 

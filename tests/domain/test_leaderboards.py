@@ -9,6 +9,7 @@ import pytest
 
 from domain import db
 from domain.accounts.actions import ProfileChanges, change_profile
+from domain.boards.queries import board_access
 from domain.clock import now
 from domain.dishes.actions import DishChanges, edit_dish
 from domain.dishes.queries import Dish
@@ -16,7 +17,6 @@ from domain.eventlog import Logged
 from domain.explanations.queries import explain_entry
 from domain.leaderboards import actions
 from domain.leaderboards.actions import Entry, change, forget_gone, rescore_part
-from domain.leaderboards.queries import board_access
 from domain.leaderboards.rules import season_name, season_of
 from domain.places.actions import RestaurantChanges, edit_restaurant
 from domain.rankings.actions import NewRanking, rank_dish, unrank_dish

@@ -5,7 +5,7 @@ from typing import Any
 import asyncpg
 import pytest
 
-from domain.leaderboards.queries import KNOWN
+from domain.boards.queries import KNOWN
 from loadtests.notifications import explain
 from tests.conftest import make_database
 
