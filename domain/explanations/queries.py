@@ -7,8 +7,9 @@ import msgspec
 
 from domain import db
 from domain.accounts.rules import Viewer
+from domain.clock import now
 from domain.leaderboards.queries import READ_AROUND, BoardEntry, EntryNotFound, check_entry, place_of, read_part
-from domain.leaderboards.rules import ALL_TIME, PRIOR_WEIGHT, Kind
+from domain.leaderboards.rules import ALL_TIME, PRIOR_WEIGHT, season_begins, season_of
 
 
 class RankShare(msgspec.Struct, frozen=True):
@@ -32,7 +33,7 @@ class Explanation(BoardEntry, frozen=True, kw_only=True):
     """Why it has its score. Of dishes and restaurants: (`prior_weight` * `prior` + `points`) / (`prior_weight` +
     `weight`), where `points` and `weight` are sums over what people ranked; `prior` is the mean of the whole board, of
     a large one as it was when this score was made. Of people: their `points`. `ranks` and `activities` say what they
-    are made of, on boards of all time."""
+    are made of; of a week that is over nobody knows any more, for levels and what can be had are others by now."""
 
     prior: float | None
     prior_weight: int
@@ -45,18 +46,28 @@ class Explanation(BoardEntry, frozen=True, kw_only=True):
 
 _SHARES = """
 SELECT k.rank, 6 - k.rank AS points, count(*)::int AS raters, sum(coalesce(l.weight, 1))::float8 AS weight
-FROM dish_rankings k LEFT JOIN user_progress p ON p.user_id = k.user_id LEFT JOIN career_levels l ON l.level = p.level
+FROM (counted_here) k LEFT JOIN user_progress p ON p.user_id = k.user_id LEFT JOIN career_levels l ON l.level = p.level
+WHERE k.rank IS NOT NULL GROUP BY k.rank ORDER BY k.rank
 """
-RANK_SHARES: Final[dict[Kind, str]] = {
-    "dishes": _SHARES + "WHERE k.dish_id = $1 AND k.rank IS NOT NULL GROUP BY k.rank ORDER BY k.rank",
-    "restaurants": _SHARES
-    + """JOIN dishes d ON d.id = k.dish_id AND d.is_available
-WHERE k.restaurant_id = $1 AND k.rank IS NOT NULL GROUP BY k.rank ORDER BY k.rank""",
-}
+# $1 is a dish or a restaurant.
+_ITS_DISHES = "SELECT d.id FROM dishes d WHERE d.is_available AND (d.id = $1 OR d.restaurant_id = $1)"
+RANK_SHARES: Final = _SHARES.replace(
+    "counted_here",
+    f"SELECT user_id, rank FROM dish_rankings WHERE dish_id IN ({_ITS_DISHES})",  # noqa: S608 # a constant
+)
+
+# As the week leaves it: $2 is when it begins.
+WEEKS_RANK_SHARES: Final = _SHARES.replace(
+    "counted_here",
+    f"""SELECT DISTINCT ON (h.dish_id, h.user_id) h.user_id, h.new_rank AS rank FROM ranking_history h
+        WHERE h.dish_id IN ({_ITS_DISHES}) AND h.created_at >= $2::timestamptz
+        ORDER BY h.dish_id, h.user_id, h.seq DESC""",  # noqa: S608 # a constant
+)
 
 ACTIVITY_SHARES = """
 SELECT activity, sum(times)::int AS times, sum(points)::int AS points
-FROM earned_points(ARRAY[$1::uuid], '-infinity', 'infinity') GROUP BY activity ORDER BY sum(points) DESC, activity
+FROM earned_points(ARRAY[$1::uuid], coalesce($2::timestamptz, '-infinity'), 'infinity')
+GROUP BY activity ORDER BY sum(points) DESC, activity
 """
 
 
@@ -68,10 +79,13 @@ async def explain_entry(viewer: Viewer, name: str, entity_id: UUID) -> Explanati
         raise EntryNotFound({"entity_id": EntryNotFound().message})
     (row,), (place,) = part.rows, part.places
     ranks, activities = None, None
-    if board.season == ALL_TIME and board.kind == "users":
-        activities = [ActivityShare(*each.values()) for each in await db.fetch(ACTIVITY_SHARES, entity_id)]
+    since = season_begins(board.season) if board.season else None
+    if board.kind == "users" and board.season in (ALL_TIME, season_of(now())):
+        activities = [ActivityShare(*each.values()) for each in await db.fetch(ACTIVITY_SHARES, entity_id, since)]
     elif board.season == ALL_TIME:
-        ranks = [RankShare(*each.values()) for each in await db.fetch(RANK_SHARES[board.kind], entity_id)]
+        ranks = [RankShare(*each.values()) for each in await db.fetch(RANK_SHARES, entity_id)]
+    elif board.season == season_of(now()):
+        ranks = [RankShare(*each.values()) for each in await db.fetch(WEEKS_RANK_SHARES, entity_id, since)]
     prior = row["prior"]
     return Explanation(
         **place_of(board, row, place),

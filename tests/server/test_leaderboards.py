@@ -1,7 +1,7 @@
 """Boards over HTTP: pages, around somebody, among those one follows, and why a score is what it is."""
 
 from collections.abc import Awaitable, Callable
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
 
@@ -12,6 +12,7 @@ import pytest
 from domain import db, positions
 from domain.accounts.rules import Viewer
 from domain.departures import leave
+from domain.explanations import queries as explanations
 from domain.graph.actions import block_user, follow_user
 from domain.leaderboards import queries
 from domain.leaderboards.rules import season_name, season_of
@@ -231,6 +232,43 @@ async def test_a_score_leans_to_the_mean_of_the_board_and_says_why(client: httpx
     assert why["ranks"] == [{"rank": 1, "points": 5, "raters": 2, "weight": 3.0}]
     assert why["score"] == (5 * 5.0 + 15) / (5 + 3)
     assert why["activities"] is None
+
+
+async def test_of_a_week_what_was_ranked_in_it_says_why(client: httpx.AsyncClient, folder: Folder) -> None:
+    ana, (dish, _) = await make_pizzas(2)
+    ben = await make_user()
+    await rank(ben, dish)
+    await db.execute("UPDATE ranking_history SET created_at = created_at - interval '30 days'")
+    for _ in range(2):
+        await rank(ana, dish)
+        await unrank_dish(ana, dish.id)
+    await rank(ana, dish)
+    await folder.fold()
+    week = season_name(season_of(datetime.now(UTC)))
+
+    whys = [
+        await get(client, ana, f"/{board}{suffix}/entries/{entity_id}")
+        for board, entity_id in (("dishes:paris:pizza", dish.id), ("restaurants:paris:pizzeria", dish.restaurant.id))
+        for suffix in ("", f"@{week}")
+    ]
+
+    both, one = ({"rank": 1, "points": 5, "raters": raters, "weight": float(raters)} for raters in (2, 1))
+    assert [each["ranks"] for each in whys] == [[both], [one]] * 2
+    assert [each["points"] for each in whys] == [10.0, 5.0] * 2
+
+
+async def test_of_a_week_that_is_over_nobody_knows_why(
+    client: httpx.AsyncClient, folder: Folder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ana, (dish, _) = await make_pizzas(2)
+    await rank(ana, dish)
+    await folder.fold()
+    week = season_name(season_of(datetime.now(UTC)))
+    monkeypatch.setattr(explanations, "now", lambda: datetime.now(UTC) + timedelta(days=7))
+
+    why = await get(client, ana, f"/dishes:paris:pizza@{week}/entries/{dish.id}")
+
+    assert (why["points"], why["ranks"], why["activities"]) == (5.0, None, None)
 
 
 async def test_points_say_what_they_were_earned_with(client: httpx.AsyncClient, folder: Folder) -> None:
