@@ -53,6 +53,15 @@ def pytest_configure(config: pytest.Config) -> None:
     asyncio.run(make_database(name))
 
 
+def pytest_collection_finish(session: pytest.Session) -> None:
+    """Where pytest and xdist do not fit, groups are forgotten in silence, and every worker starts every server."""
+    if not session.config.getoption("loadgroup", default=False):
+        return
+    grouped = [each.nodeid for each in session.items if each.get_closest_marker("xdist_group")]
+    if forgotten := [each for each in grouped if "@" not in each]:
+        pytest.exit(f"xdist forgets groups, as of {forgotten[0]}: see pytest's version in pyproject.toml", 1)
+
+
 def pytest_unconfigure() -> None:
     """The servers end with the run; if it is killed, with its process (see server/embedded.py)."""
     _running.close()
