@@ -12,7 +12,7 @@ UP = """
 -- In a day of UTC; null: without limit.
 ALTER TABLE activities ADD COLUMN daily_points int CHECK (daily_points > 0);
 UPDATE activities a SET daily_points = d.daily_points FROM (VALUES
-    ('ranking', 500), ('ranking_photo', 150), ('review', 150), ('review_photo', 50), ('comment', 30), ('post', 20),
+    ('ranking', 500), ('ranking_photo', 150), ('review', 150), ('review_photo', 50), ('comment', 30), ('post', 100),
     ('restaurant', 25), ('dish', 60)) AS d (activity, daily_points)
 WHERE a.activity = d.activity;
 

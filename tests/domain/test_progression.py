@@ -290,7 +290,7 @@ async def test_what_an_activity_earns_in_a_day_has_a_limit(log: Log, clock: Cloc
     assert one_day == {"ranking": 25, "post": 2}
     assert two_days == await points_of(ana) == {"ranking": 35, "post": 2}
     points = await read_points(ana, ana.id, None, 10)
-    assert (points.total, [each.daily_points for each in points.by_activity]) == (37, [25, 20])
+    assert (points.total, [each.daily_points for each in points.by_activity]) == (37, [25, 100])
     assert (await read_user_level(ana, ana.id)).rankings == 4
 
 
