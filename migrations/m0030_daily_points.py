@@ -13,7 +13,7 @@ UP = """
 ALTER TABLE activities ADD COLUMN daily_points int CHECK (daily_points > 0);
 UPDATE activities a SET daily_points = d.daily_points FROM (VALUES
     ('ranking', 500), ('ranking_photo', 150), ('review', 150), ('review_photo', 50), ('comment', 30), ('post', 100),
-    ('restaurant', 25), ('dish', 60)) AS d (activity, daily_points)
+    ('restaurant', 50), ('dish', 180)) AS d (activity, daily_points)
 WHERE a.activity = d.activity;
 
 -- The one definition of what acts come to: whatever their order, those of a day earn no more than their activity may.
