@@ -57,7 +57,7 @@ def pytest_collection_finish(session: pytest.Session) -> None:
     """Where pytest and xdist do not fit, groups are forgotten in silence, and every worker starts every server."""
     if not session.config.getoption("loadgroup", default=False):
         return
-    grouped = [each.nodeid for each in session.items if each.get_closest_marker("xdist_group")]
+    grouped = [each.nodeid for each in session.items if each.get_closest_marker("xdist_group")]  # pyright: ignore[reportUnknownMemberType]
     if forgotten := [each for each in grouped if "@" not in each]:
         pytest.exit(f"xdist forgets groups, as of {forgotten[0]}: see pytest's version in pyproject.toml", 1)
 
@@ -133,7 +133,7 @@ async def database(request: pytest.FixtureRequest, pool: None) -> AsyncGenerator
     if "own_database" in request.fixturenames:
         yield
         return
-    if request.node.get_closest_marker("committed") is None:
+    if request.node.get_closest_marker("committed") is None:  # pyright: ignore[reportUnknownMemberType] - known by halves
         async with db.rolled_back():
             yield
         return
