@@ -18,6 +18,7 @@ APP_CONFIG = AppConfig(
             "domain.reactions.tables",
             "domain.places.tables",
             "domain.dishes.tables",
+            "domain.reckoning.tables",
             "domain.rankings.tables",
             "domain.leaderboards.tables",
             "domain.progression.tables",

@@ -12,6 +12,7 @@ from domain.acts.actions import forget_crossings
 from domain.idempotency.actions import forget_old_answers
 from domain.leaderboards.actions import forget_gone, rescore_some
 from domain.notifications.actions import forget_suppressed
+from domain.reckoning.actions import reckon_some
 from domain.settings import settings
 from domain.trending.actions import let_go
 
@@ -40,6 +41,7 @@ JOBS = (
     Job("what was told of boards", 3600, forget_crossings),
     Job("entries that left their boards", 3600, forget_gone),
     Job("scores of large boards", 5, rescore_some),
+    Job("what new catalogues earn", 5, reckon_some),
 )
 
 

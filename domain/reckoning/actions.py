@@ -4,6 +4,7 @@ from collections.abc import AsyncGenerator, Collection, Sequence
 from typing import Final
 from uuid import UUID
 
+from domain import db
 from domain.clock import now
 from domain.db import transaction
 from domain.ids import DishID, UserID
@@ -15,6 +16,9 @@ from domain.reckoning.queries import Difference, look_at, people_after
 
 AT_ONCE: Final = 200
 """People that a statement looks at."""
+
+IN_TURN: Final = 25
+"""So often that many, before others have their turn."""
 
 MOST: Final = 1000
 """Differences after which no more are looked for."""
@@ -44,14 +48,52 @@ async def mend() -> AsyncGenerator[str]:
     """Bring everybody up to date, and tell them; what differed, a line each. Some at once, each a transaction."""
     async for people in _everybody():
         async with transaction():
-            await hold_fold("progression")
-            differences, gone = await look_at(people)
-            if differences:
-                what = touched_by(differences)
-                what.left = gone & {each.user_id for each in differences}
-                await settle(what, now())
+            differences = await _mend(people)
         for each in differences:
             yield str(each)
+
+
+async def _mend(people: Collection[UserID]) -> list[Difference]:
+    """Bring these up to date, while nobody folds; what differed."""
+    await hold_fold("progression")
+    differences, gone = await look_at(people)
+    if differences:
+        what = touched_by(differences)
+        what.left = gone & {each.user_id for each in differences}
+        await settle(what, now())
+    return differences
+
+
+# Whoever has changed what earns what has everybody reckoned anew.
+NOTICE = """
+INSERT INTO reckoned (catalogues, upto)
+SELECT md5(concat_ws('|',
+    (SELECT string_agg(concat_ws(' ', activity, points, daily_points), ',' ORDER BY activity) FROM activities),
+    (SELECT string_agg(concat_ws(' ', code, requirements), ',' ORDER BY code) FROM badges),
+    (SELECT string_agg(concat_ws(' ', level, required_points, required_rankings), ',' ORDER BY level)
+     FROM career_levels),
+    (SELECT string_agg(concat_ws(' ', level, badge), ',' ORDER BY level, badge) FROM career_level_badges)
+)), '00000000-0000-0000-0000-000000000000'
+ON CONFLICT (is_one) DO UPDATE SET catalogues = excluded.catalogues, upto = excluded.upto
+WHERE reckoned.catalogues <> excluded.catalogues
+"""
+UPTO = "SELECT upto FROM reckoned WHERE upto IS NOT NULL"
+GO_ON = "UPDATE reckoned SET upto = $2 WHERE upto = $1"
+
+
+async def reckon_some() -> None:
+    """Go on giving everybody what is theirs by catalogues that somebody has changed, and tell them: so many people,
+    some at once, each a transaction."""
+    await db.execute(NOTICE)
+    for _ in range(IN_TURN):
+        upto = await db.fetchval(UPTO)
+        if upto is None:
+            return
+        people = await people_after(upto, AT_ONCE)
+        async with transaction():
+            if people:
+                await _mend(people)
+            await db.execute(GO_ON, upto, people[-1] if people else None)
 
 
 def touched_by(differences: Sequence[Difference]) -> Touched:

@@ -25,7 +25,8 @@ from domain.posts.queries import Post
 from domain.progression.actions import fold
 from domain.progression.rules import FOLDED
 from domain.rankings.actions import NewRanking, rank_dish, unrank_dish
-from domain.reckoning.actions import find_differences, mend
+from domain.reckoning import actions
+from domain.reckoning.actions import find_differences, mend, reckon_some
 from domain.reckoning.queries import look_at
 from domain.reviews.actions import delete_review
 from domain.reviews.queries import Review
@@ -33,7 +34,7 @@ from domain.settings import settings as usual
 from domain.targets import Target
 from realtime.cuts import Cuts
 from server.worker import Follower
-from tests.conftest import Clock
+from tests.conftest import Clock, Statements
 from tests.domain.notifications.folding import Log
 from tests.factories import make_comment, make_dish, make_post, make_restaurant, make_review, make_user, settle
 
@@ -144,17 +145,57 @@ async def test_what_somebody_left_behind_is_found_and_mended(database: None, cas
     assert await mended() == []
 
 
+ADD_BADGE = """
+INSERT INTO badges (code, name, description, category, requirements)
+VALUES ('new', 'New', 'New', 'technical', '{"reviews": 1}')
+"""
+HOLDERS = "SELECT count(*)::int FROM user_badges WHERE badge = 'new'"
+
+
 async def test_a_new_badge_comes_to_who_met_it_long_ago(database: None) -> None:
     log = Log()
     ana = await some_acts()
     await fold_all(log)
-    await db.execute("""
-        INSERT INTO badges (code, name, description, category, requirements)
-        VALUES ('new', 'New', 'New', 'technical', '{"reviews": 1}')
-    """)
+    await db.execute(ADD_BADGE)
 
     assert await mended() == [f"{ana.id} badge new: yes due, no stored"]
     assert [event.type for event in await log.new()] == ["badge.earned"]
+
+
+async def test_a_new_badge_comes_by_itself_to_who_met_it_long_ago_and_is_told_once(
+    database: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(actions, "AT_ONCE", 2)
+    monkeypatch.setattr(actions, "IN_TURN", 2)
+    log = Log()
+    for _ in range(7):
+        await some_acts()
+    await fold_all(log)
+    while await db.fetchval("SELECT upto IS NOT NULL FROM reckoned") is not False:
+        await reckon_some()
+    people, before = len(await everybody()), await db.fetchval(HOLDERS)
+    await log.new()
+    await db.execute(ADD_BADGE)
+
+    held: list[int] = []
+    for _ in range(people):
+        await reckon_some()
+        held.append(await db.fetchval(HOLDERS))
+
+    told = [event for event in await log.new() if event.type == "badge.earned"]
+    assert before == 0
+    assert 0 < held[0] < 7
+    assert held == sorted(held)
+    assert (held[-1], len(told)) == (7, 7)
+    assert await differences() == []
+
+
+async def test_nobody_is_reckoned_while_catalogues_stay_as_they_are(database: None, statements: Statements) -> None:
+    await some_acts()
+    await reckon_some()
+    await db.execute("UPDATE badges SET name = 'Another', icon_url = 'https://example.org/a.png'")
+
+    assert len(await statements(reckon_some())) == 2
 
 
 async def test_people_are_looked_at_some_at_a_time(database: None, monkeypatch: pytest.MonkeyPatch) -> None:
