@@ -13,11 +13,11 @@ from domain.clock import now
 from domain.errors import Unauthorized
 from domain.ids import SessionID, UserID
 from domain.settings import settings
-from domain.text import Text
+from domain.text import Readable, Text
 
 # `(?!\n)`: Python's `$` also matches before a last line feed.
 Username = Annotated[str, Meta(min_length=3, max_length=50, pattern=r"^[A-Za-z0-9_.-]+$(?!\n)")]
-DisplayName = Annotated[Text, Meta(min_length=1, max_length=100)]
+DisplayName = Annotated[Readable, Meta(max_length=100)]
 Bio = Annotated[Text, Meta(min_length=1, max_length=1000)]
 City = Annotated[Text, Meta(min_length=1, max_length=100)]
 Institution = Annotated[Text, Meta(min_length=1, max_length=200)]
