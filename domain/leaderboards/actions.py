@@ -109,15 +109,15 @@ FROM unnest($1::int[], $2::numeric[]) AS b (id, prior)
 WHERE e.board_id = b.id AND e.score <> board_score(b.prior, e.weight, e.points)
 """
 
-# Of a large one, the next ones behind $3 of those up to $4. What gets a new score is behind $4 then.
+# Of a large one, the next ones behind $3 of those up to $4. What gets a new score is behind $4 then. By where the rows
+# lie, which nobody changes while the board is held: a join may be planned as each with each.
 RESCORE_PART = """
 WITH part AS MATERIALIZED (
-    SELECT entity_id, seq FROM leaderboard_entries
+    SELECT ctid AS row, seq FROM leaderboard_entries
     WHERE board_id = $1 AND seq > $3 AND seq <= $4 ORDER BY seq LIMIT $5
 ), changed AS (
     UPDATE leaderboard_entries e SET score = board_score($2, e.weight, e.points), seq = nextval('leaderboard_changes')
-    FROM part WHERE e.board_id = $1 AND e.entity_id = part.entity_id
-        AND e.score <> board_score($2, e.weight, e.points)
+    WHERE e.ctid = ANY (ARRAY(SELECT row FROM part)) AND e.score <> board_score($2, e.weight, e.points)
 )
 SELECT max(seq) FROM part
 """
@@ -370,9 +370,14 @@ async def recount(name: str) -> None:
 
 
 FORGET_GONE = """
-WITH gone AS (
-    DELETE FROM leaderboard_entries WHERE score IS NULL AND reached_at < now() - interval '1 hour'
-    RETURNING board_id, seq
+WITH held AS MATERIALIZED (
+    SELECT id FROM leaderboards WHERE id IN (
+        SELECT board_id FROM leaderboard_entries WHERE score IS NULL AND reached_at < now() - interval '1 hour'
+    ) ORDER BY id FOR NO KEY UPDATE
+), gone AS (
+    DELETE FROM leaderboard_entries e USING held
+    WHERE e.board_id = held.id AND e.score IS NULL AND e.reached_at < now() - interval '1 hour'
+    RETURNING e.board_id, e.seq
 )
 UPDATE leaderboards b SET forgotten = greatest(b.forgotten, g.seq)
 FROM (SELECT board_id, max(seq) AS seq FROM gone GROUP BY board_id) g WHERE b.id = g.board_id
