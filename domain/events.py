@@ -21,7 +21,7 @@ from domain.graph.events import (
 from domain.leaderboards.events import BoardCrossed, DishScore, LeaderboardChanged
 from domain.mentions.events import MentionsChanged
 from domain.notifications.events import NotificationRemoved, NotificationsRead, NotificationUpserted
-from domain.places.events import RestaurantAdded, RestaurantEdited
+from domain.places.events import CityNamed, RestaurantAdded, RestaurantEdited
 from domain.posts.events import PostDeleted, PostEdited, PostPublished, PostVisibilityChanged
 from domain.progression.events import BadgeEarned, LevelChanged, LevelReached, PointsChanged, RankersMoved
 from domain.rankings.events import RankingChanged
@@ -56,6 +56,7 @@ AnyEvent = (
     | CommentEdited
     | CommentDeleted
     | MentionsChanged
+    | CityNamed
     | RestaurantAdded
     | RestaurantEdited
     | DishAdded

@@ -16,7 +16,7 @@ from domain.errors import Conflict, Forbidden, Invalid
 from domain.eventlog import FACT, emit
 from domain.ids import RestaurantID, new_id
 from domain.location import Latitude, Longitude
-from domain.places.events import RestaurantAdded, RestaurantEdited
+from domain.places.events import CityNamed, RestaurantAdded, RestaurantEdited
 from domain.places.queries import (
     LIKELY_SAME,
     Change,
@@ -112,7 +112,7 @@ CITY = """
 WITH added AS (
     INSERT INTO cities (slug, key, country, name) VALUES ($1, $2, $3, $4) ON CONFLICT DO NOTHING RETURNING slug
 )
-SELECT slug FROM added UNION ALL SELECT slug FROM cities
+SELECT slug, true AS is_new FROM added UNION ALL SELECT slug, false FROM cities
 WHERE key = $2 AND (country = $3 OR ($3 = '' AND slug = key)) LIMIT 1
 """
 
@@ -252,7 +252,9 @@ async def _city_slug(city: str | None, country: str | None) -> str | None:
         return None
     where = country_key(country)
     for name in city_slugs(key, where):
-        found = await db.fetchval(CITY, name, key, where, city)
+        found = await db.fetchrow(CITY, name, key, where, city)
         if found is not None:
-            return found
+            if found["is_new"]:
+                await emit(CityNamed(slug=found["slug"], key=key, country=where))
+            return found["slug"]
     return None

@@ -37,3 +37,13 @@ class RestaurantEdited(Event, frozen=True, kw_only=True):
     price_range: int | None
     photos: list[str]
     updated_at: str
+
+
+class CityNamed(Event, frozen=True, kw_only=True):
+    """A city is known from now on, by a name of its own; `key` and `country` are what cities are compared by. For
+    servers."""
+
+    type: ClassVar[str] = "city.named"
+    slug: str
+    key: str
+    country: str

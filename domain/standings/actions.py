@@ -12,10 +12,17 @@ from domain.eventlog import Event, Logged, of
 from domain.ids import DishID, RestaurantID, UserID
 from domain.leaderboards.actions import GONE, Entry, Place, change
 from domain.leaderboards.rules import ALL_TIME, EVERYWHERE, WEEK, Board, Kind, parse_board, season_begins, season_of
-from domain.places.events import RestaurantEdited
+from domain.places.events import CityNamed, RestaurantEdited
 from domain.progression.events import LevelChanged, PointsChanged
 from domain.rankings.events import RankingChanged
-from domain.standings.queries import Standing, Week, dish_standings, people_standings, restaurant_standings
+from domain.standings.queries import (
+    Standing,
+    Week,
+    dish_standings,
+    people_of,
+    people_standings,
+    restaurant_standings,
+)
 
 T = TypeVar("T")
 
@@ -28,6 +35,7 @@ FOLDED: tuple[type[Event], ...] = (
     ProfileChanged,
     PrivacyChanged,
     UserDeleted,
+    CityNamed,
 )
 
 AT_ONCE: Final = 1_000
@@ -53,7 +61,7 @@ async def fold(events: Sequence[Logged]) -> None:
         rows = await db.fetch(TOUCHED, dishes, restaurants, graded)
         await take("dishes", {row["id"] for row in rows}, seasons)
         await take("restaurants", {row["restaurant_id"] for row in rows}, seasons)
-    await take("users", people, seasons)
+    await take("users", people | await people_of({(each.key, each.country) for each in of(events, CityNamed)}), seasons)
 
 
 async def take(kind: Kind, things: Collection[UUID], seasons: Sequence[int]) -> None:

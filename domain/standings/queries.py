@@ -141,6 +141,21 @@ async def city_slugs(names: Collection[str]) -> dict[str, str]:
     return {name: each for name, each in found.items() if each}
 
 
+PEOPLE_OF = """
+SELECT user_id, city FROM profiles
+WHERE city LIKE '%,%' AND city_letters(city) = ANY (ARRAY(SELECT city_letters(key || ',') FROM unnest($1::text[]) key))
+"""
+
+
+async def people_of(cities: Collection[tuple[str, str]]) -> set[UserID]:
+    """Who writes that they are in one of these cities, with its country; of each, what it is compared by."""
+    if not cities:
+        return set()
+    rows = await db.fetch(PEOPLE_OF, [key for key, _ in cities])
+    parts = {row["user_id"]: row["city"].rpartition(",") for row in rows}
+    return {each for each, (city, _, country) in parts.items() if (slug(city), country_key(country)) in cities}
+
+
 def _columns(weeks: Sequence[Week]) -> list[list[Any]]:
     return [list(column) for column in zip(*weeks, strict=True)] or [[], [], []]
 

@@ -189,6 +189,27 @@ async def test_where_two_cities_have_one_name_people_say_the_country_too(databas
     assert [row["name"] for row in rows] == ["users:fr-tours", "users:tours", "users:tours-peru"]
 
 
+async def test_people_of_a_city_move_to_its_board_when_it_gets_a_name(database: None) -> None:
+    folder, ana = Folder(), await make_user()
+    await folder.begin()
+    await change_profile(ana, ana.id, ProfileChanges(city="Saint-Étienne, France"))
+    await db.execute("INSERT INTO user_progress (user_id, points) VALUES ($1, 5)", ana.id)
+    await folder.fold()
+    stands = "SELECT b.name FROM leaderboard_entries e JOIN leaderboards b ON b.id = e.board_id"
+    stands += " WHERE b.city IS NOT NULL AND b.season = 0 AND e.score IS NOT NULL"
+    seen = [await db.fetchval(stands)]
+
+    for country in ("United States", None, "France"):
+        place = await make_restaurant(ana, city="Saint Etienne", country=country)
+        await folder.fold()
+        seen.append(await db.fetchval(stands))
+    await edit_restaurant(ana, place.id, RestaurantChanges(name="Another"))
+    await folder.fold()
+
+    assert seen == ["users:saint-etienne-france"] * 3 + ["users:fr-saint-etienne"]
+    assert await db.fetchval("SELECT count(*) FROM events WHERE type = 'city.named'") == 2
+
+
 async def test_what_cannot_be_had_any_more_leaves_the_boards_until_it_can_be(database: None) -> None:
     ana, folder = await make_user(), Folder()
     dish = await make_dish(ana, await make_restaurant(ana, city="Paris", cuisine_type=["thai"]))
