@@ -8,7 +8,7 @@ from typing import NamedTuple
 import structlog
 
 from domain import eventlog
-from domain.acts.actions import forget_crossings
+from domain.acts.actions import forget_crossings, tell_waiting_crossings
 from domain.idempotency.actions import forget_old_answers
 from domain.leaderboards.actions import forget_gone, rescore_some
 from domain.notifications.actions import forget_suppressed
@@ -39,6 +39,7 @@ JOBS = (
     Job("suppressed notifications", 3600, forget_suppressed),
     Job("old acts about dishes", 30, let_go),
     Job("what was told of boards", 3600, forget_crossings),
+    Job("news of boards that waited", 30, tell_waiting_crossings),
     Job("entries that left their boards", 3600, forget_gone),
     Job("scores of large boards", 5, rescore_some),
     Job("what new catalogues earn", 5, reckon_some),

@@ -50,16 +50,23 @@ async def tellable(acts: Sequence[Act]) -> set[Act]:
 
 
 TOLD = """
-SELECT t.subject_id, t.place, t.has_entered, t.told_at
-FROM unnest($1::uuid[], $2::int[], $3::boolean[]) AS asked (subject_id, place, has_entered)
-JOIN told_crossings t USING (subject_id, place, has_entered)
+SELECT subject_id, place, has_entered, told_at FROM told_crossings WHERE subject_id = ANY($1::uuid[])
+UNION ALL
+SELECT subject_id, place, has_entered, NULL FROM waiting_crossings WHERE subject_id = ANY($1::uuid[])
 """
 
 
-async def told_at(crossings: Collection[Crossing]) -> dict[Crossing, datetime]:
-    """When those of the crossings that are remembered were last told."""
-    rows = await db.fetch(TOLD, *zip(*crossings, strict=True))
-    return {Crossing(row["subject_id"], row["place"], row["has_entered"]): row["told_at"] for row in rows}
+async def crossings_of(subjects: Collection[UUID]) -> tuple[dict[Crossing, datetime], dict[UUID, Crossing]]:
+    """When crossings of these were last told, as far as that is remembered; and of each the one that waits."""
+    told: dict[Crossing, datetime] = {}
+    waiting: dict[UUID, Crossing] = {}
+    for row in await db.fetch(TOLD, subjects):
+        crossing = Crossing(row["subject_id"], row["place"], row["has_entered"])
+        if row["told_at"] is None:
+            waiting[crossing.subject_id] = crossing
+        else:
+            told[crossing] = row["told_at"]
+    return told, waiting
 
 
 FANS = """

@@ -1,6 +1,6 @@
 """To whom an event is news, given whose the things are that it names."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any, Literal, NamedTuple
 from uuid import NAMESPACE_URL, UUID, uuid5
@@ -76,27 +76,60 @@ def crossing_of(data: BoardCrossed) -> Crossing:
     return Crossing(uuid5(data.entity_id, data.board.partition("@")[0]), *crossing(data.old, data.new))
 
 
-def told_anew(
-    crossed: Iterable[tuple[Crossing, datetime]], told: Mapping[Crossing, datetime], every: timedelta
-) -> tuple[list[bool], dict[Crossing, datetime]]:
-    """Which of these, in their order, were not told for so long; and when what is told of them was last told then."""
-    anew: list[bool] = []
-    latest: dict[Crossing, datetime] = {}
-    for each, at in crossed:
-        last = latest.get(each) or told.get(each)
-        anew.append(last is None or at - last >= every)
-        if anew[-1]:
-            latest[each] = at
-    return anew, latest
+class Met(NamedTuple):
+    """A crossing, when it was told of, and since when it waited for that."""
+
+    crossing: Crossing
+    at: datetime
+    since: datetime | None
+
+
+class Said(NamedTuple):
+    """What becomes of crossings, by their indices: which are told, which are of no interest any more; when each was
+    last told then; and of each subject which one waits, or None when none does any more."""
+
+    anew: set[int]
+    stale: set[int]
+    latest: dict[Crossing, datetime]
+    waits: dict[UUID, int | None]
+
+
+def said_of(
+    met: Sequence[Met], told: Mapping[Crossing, datetime], waiting: Mapping[UUID, Crossing], every: timedelta
+) -> Said:
+    """Each is told once within some time. One that comes sooner waits, unless it is what was told last; what comes
+    after it takes its place. `told` and `waiting` are those of all subjects."""
+    said = Said(set(), set(), {}, {})
+    known, waits = dict(told), dict(waiting)
+    newest: dict[UUID, tuple[datetime, Crossing]] = {}
+    for each, at in sorted(known.items(), key=lambda item: item[1]):
+        newest[each.subject_id] = at, each
+    for i, (each, at, since) in enumerate(met):
+        subject = each.subject_id
+        last = newest.get(subject)
+        if since is not None and (subject in waits or (last is not None and last[0] > since)):
+            said.stale.add(i)
+        elif each not in known or at - known[each] >= every:
+            said.anew.add(i)
+            known[each] = said.latest[each] = at
+            newest[subject] = at, each
+            if waits.pop(subject, None) is not None:
+                said.waits[subject] = None
+        elif waits.get(subject) != each and (subject in waits or last is None or last[1] != each):
+            waits[subject] = each
+            said.waits[subject] = i
+    return said
 
 
 def steps_of(
-    happened: Sequence[Happened], owners: dict[UUID, UserID], concerned: Mapping[int, Sequence[UserID]]
+    happened: Sequence[Happened],
+    owners: dict[UUID, UserID],
+    concerned: Mapping[int, Sequence[UserID]],
 ) -> list[Step]:
     """What the events are to inboxes, in their order; one's own acts are news to nobody.
 
     `owners` maps a post or a review to its author, and a reply to the author of what it answers; without what is gone.
-    `concerned` says by its index whom a crossing of a board is told.
+    `concerned` says by its index whom a crossing of a board is told; one that is not in it is of no interest any more.
     """
     steps: list[Step] = []
     for i, (data, at) in enumerate(happened):
@@ -116,7 +149,7 @@ def steps_of(
             case UserBlocked(blocker_id=one, blocked_id=other):
                 steps += [Undo("pair", one, other), Undo("pair", other, one)]
             case BadgeEarned() | LevelReached() | BoardCrossed():
-                steps += _of_nobody(data, concerned.get(i, ()), at)
+                steps += _of_nobody(data, concerned.get(i), at)
             case _:
                 steps += _of_people(data, at)
     return [step for step in steps if isinstance(step, Undo) or step.user_id != step.actor_id]
@@ -166,9 +199,11 @@ def _of_mentions(changed: MentionsChanged, owners: dict[UUID, UserID], at: datet
     return steps
 
 
-def _of_nobody(data: Any, told: Sequence[UserID], at: datetime) -> list[Step]:
+def _of_nobody(data: Any, told: Sequence[UserID] | None, at: datetime) -> list[Step]:
     """What somebody has come to: nobody did it to them."""
-    return _of_crossing(data, told, at) if isinstance(data, BoardCrossed) else [_of_award(data, at)]
+    if not isinstance(data, BoardCrossed):
+        return [_of_award(data, at)]
+    return [] if told is None else _of_crossing(data, told, at)
 
 
 def _of_award(data: BadgeEarned | LevelReached, at: datetime) -> Act:

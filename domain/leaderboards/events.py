@@ -37,7 +37,8 @@ class LeaderboardChanged(Event, frozen=True, kw_only=True):
 
 
 class BoardCrossed(Event, frozen=True, kw_only=True, rename={"old": "from", "new": "to"}):
-    """Somebody or a dish came among the first three or ten of a board, or is there no longer. For those concerned."""
+    """Somebody or a dish came among the first three or ten of a board, or is there no longer. For those concerned.
+    `waited_since` is when that was, where it could not be told at once."""
 
     type: ClassVar[str] = "leaderboard.crossed"
     board: str
@@ -45,6 +46,7 @@ class BoardCrossed(Event, frozen=True, kw_only=True, rename={"old": "from", "new
     name: str
     old: int | None
     new: int | None
+    waited_since: str | None = None
 
 
 class DishScore(Event, frozen=True, kw_only=True):

@@ -4,11 +4,12 @@ from typing import Any
 
 import msgspec
 import pytest
+from msgspec.structs import replace
 
 from domain import db
 from domain.accounts.queries import BadgeRef, CareerLevelRef
 from domain.accounts.rules import Viewer
-from domain.acts.actions import fold, forget_crossings
+from domain.acts.actions import fold, forget_crossings, tell_waiting_crossings
 from domain.clock import now, stamp
 from domain.departures import leave
 from domain.eventlog import Event, Logged, encode
@@ -22,6 +23,7 @@ from domain.progression.events import BadgeEarned, LevelReached
 from domain.rankings.actions import NewRanking, rank_dish
 from domain.settings import settings
 from domain.wording import Details
+from tests.conftest import Clock
 from tests.domain.notifications.folding import NOON, Log, after, told
 from tests.factories import make_dish, make_restaurant, make_user
 
@@ -205,6 +207,59 @@ async def test_what_is_not_told_again_takes_away_what_is_not_true_any_more(datab
 
     assert before == ["Margherita left the top 3 of pizza in Paris"]
     assert await lines(ana) == []
+
+
+async def wait(log: Log, **by: float) -> None:
+    """The job runs so long after noon, and what it says is folded."""
+    await tell_waiting_crossings()
+    told = [each for each in await log.new() if each.type == BoardCrossed.type]
+    if told:
+        await fold([replace(each, at=after(**by)) for each in told])
+
+
+async def test_after_an_hour_of_coming_and_going_it_is_told_where_it_ended(database: None, clock: Clock) -> None:
+    ana, (dish,) = await fan_of(1)
+    log = Log()
+    for minute, (old, new) in enumerate([(12, 1), (1, 17), (17, 2), (2, 12), (12, 3)]):
+        await happen(crossed(dish, old, new), minutes=minute)
+    within = await lines(ana)
+    await log.new()
+
+    clock.time = after(minutes=59)
+    await wait(log, minutes=59)
+    sooner = await lines(ana)
+    clock.time = after(minutes=61)
+    await wait(log, minutes=61)
+    later = await lines(ana)
+    await wait(log, minutes=62)
+
+    assert (within, sooner) == ([], [])
+    assert later == ["Margherita entered the top 3 of pizza in Paris"] == await lines(ana)
+    assert await db.fetchval("SELECT count(*) FROM waiting_crossings") == 0
+
+
+async def test_what_waited_and_is_so_no_more_is_not_told(database: None, clock: Clock) -> None:
+    ana, (dish,) = await fan_of(1)
+    log = Log()
+    await happen(crossed(dish, 12, 1), crossed(dish, 1, 17), crossed(dish, 17, 2))
+    await log.new()
+    clock.time = after(minutes=61)
+    await tell_waiting_crossings()
+    (waited,) = [each for each in await log.new() if each.type == BoardCrossed.type]
+
+    await happen(crossed(dish, 2, 40), minutes=61)  # before what was told to be still so is folded
+    await fold([replace(waited, at=after(minutes=61, seconds=1))])
+
+    assert await lines(ana) == ["Margherita left the top 10 of pizza in Paris"]
+
+
+async def test_what_was_told_last_and_is_so_again_waits_for_nothing(database: None) -> None:
+    ana, (dish,) = await fan_of(1)
+
+    await happen(crossed(dish, 12, 1), crossed(dish, 12, 1, f"{PIZZA}@2026-w47"))
+
+    assert await lines(ana) == ["Margherita entered the top 3 of pizza in Paris"]
+    assert await db.fetchval("SELECT count(*) FROM waiting_crossings") == 0
 
 
 async def test_a_board_and_its_week_are_one_news_unless_the_week_says_more(database: None) -> None:
