@@ -62,8 +62,10 @@ class Page:
         self.likes = 0
 
     async def edit(self) -> None:
+        """The quick one has it then: whoever waits is the slow one."""
         await self.ada.do("PATCH", self.path, {"content": f"{self.edits}{LONG}"})
         self.edits += 1
+        await self.quick.until(lambda: len(self.quick.topics[self.topic].events) == self.edits)
 
     async def like(self) -> None:
         self.likes += 1
@@ -76,11 +78,10 @@ class Page:
         return {step: float(number) for step, number in found}
 
     async def until(self, step: str, act: Callable[[], Awaitable[None]]) -> None:
-        """Do something again and again until a step of the ladder is taken."""
+        """Do something again and again until a step of the ladder is taken: not once more, for that may be the next."""
         before = (await self.steps()).get(step, 0)
-        for _ in range(100):
-            for _ in range(10):
-                await act()
+        for _ in range(1000):
+            await act()
             if (await self.steps()).get(step, 0) > before:
                 return
         pytest.fail(f"never {step}")
