@@ -120,7 +120,7 @@ async def people_standings(people: Collection[UserID], weeks: Sequence[Week]) ->
     """What people have; who is not among them, everybody may not see. Their city is a slug, whether it is known or
     not; where a name is taken by another country, "Paris, France" is the French one."""
     standings = [_standing(row) for row in await db.fetch(PEOPLE, list(people), *_columns(weeks))]
-    slugs = await city_slugs({each.city for each in standings if each.city})
+    slugs = await slugs_of({each.city for each in standings if each.city})
     return [each._replace(city=slugs.get(each.city or "")) for each in standings]
 
 
@@ -130,7 +130,7 @@ JOIN cities c ON c.key = asked.key AND c.country = asked.country
 """
 
 
-async def city_slugs(names: Collection[str]) -> dict[str, str]:
+async def slugs_of(names: Collection[str]) -> dict[str, str]:
     """The slugs of cities as people write them, with a country behind a comma or without; nothing of what has none."""
     found = {name: slug(name) for name in names}
     parts = {name: name.rpartition(",") for name in names if "," in name}
